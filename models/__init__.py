@@ -1,0 +1,1 @@
+"""Networks and what surrounds them: detection, tracking, pair scoring, vocabularies, bundles."""

@@ -1,0 +1,1 @@
+"""Training recipes; each takes data and a budget and writes weights."""

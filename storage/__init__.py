@@ -1,0 +1,1 @@
+"""What is kept: the interaction event, its tables, outbox, Redis stream and questions over them."""
