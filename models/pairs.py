@@ -12,5 +12,6 @@ class PairScores:
 
     human: npt.NDArray[np.int64]  # (P,) track numbers
     object: npt.NDArray[np.int64]  # (P,)
-    logits: npt.NDArray[np.float32]  # (P, V), calibrated log-odds; -inf where the class forbids it
+    logits: npt.NDArray[np.float32]  # (P, V), raw: vectors @ prototypes.T
     vectors: npt.NDArray[np.float16]  # (P, D)
+    evidence: npt.NDArray[np.float32]  # (P, V), calibrated log-odds; -inf: not with this class
