@@ -1,0 +1,248 @@
+"""Tracks: ByteTrack per class group, then mended. Knows detections and seconds, no pixels.
+
+ByteTrack associates by overlap alone, so the bag in front of a person would swap ids with it and
+a small thing that jumps further than its own size gets a new id. Hence one ByteTrack per group of
+classes that a detector confuses, and a second look at every new track: is it a lost one, come
+back nearby or beside the person who carried it?
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import supervision as sv
+from trackers import ByteTrackTracker
+
+PERSON = "person"
+
+# Classes that COCO detectors take for one another from frame to frame.
+CONFUSED = (
+    ("backpack", "handbag", "suitcase"),
+    ("bottle", "wine glass", "cup", "bowl", "vase"),
+    ("cell phone", "remote"),
+    ("bed", "couch"),
+    ("car", "truck", "bus"),
+    ("bicycle", "motorcycle"),
+)
+
+_NOMINAL_RATE = 30.0  # frames/s; ByteTrack counts its buffer in these, we pass timestamps
+_SAME_PLACE = 0.6  # how far (in own sizes) a standing thing may be found from where it was lost
+_REACH = 3.0  # own sizes per second: how far a lost thing may have moved in a gap
+_SIZE_RATIO = 2.5  # a mended track may not change its area by more than this factor
+_NEAR_PERSON = 0.15  # person heights around the person's box that still count as "with them"
+
+Box = npt.NDArray[np.float32]
+
+
+@dataclass
+class _Identity:
+    """One thing or person over all its fragments."""
+
+    number: int
+    box: Box  # last seen, xyxy pixels
+    seconds: float  # last seen
+    velocity: npt.NDArray[np.float32]  # (2,) pixels/s of the centre, smoothed
+    carriers: frozenset[int] = frozenset()  # persons around it when last seen
+    votes: dict[int, float] = field(default_factory=dict)  # class id -> summed confidence
+
+
+class Tracker:
+    """Gives the instances of one camera their numbers; never gives a number twice."""
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        *,
+        activation: float = 0.45,
+        high: float = 0.4,
+        minimum_iou: float = 0.1,
+        minimum_frames: int = 2,
+        lost_seconds: float = 1.0,
+        mend_seconds: float = 2.0,
+        carried_seconds: float = 4.0,
+    ) -> None:
+        self._classes = tuple(classes)
+        self._groups = _groups(self._classes)
+        self._mend_seconds = mend_seconds
+        self._carried_seconds = carried_seconds
+        self._trackers = [
+            ByteTrackTracker(
+                lost_track_buffer=round(lost_seconds * _NOMINAL_RATE),
+                frame_rate=_NOMINAL_RATE,
+                track_activation_threshold=activation,
+                minimum_consecutive_frames=minimum_frames,
+                minimum_iou_threshold=minimum_iou,
+                high_conf_det_threshold=high,
+            )
+            for _ in self._groups
+        ]
+        self._identities: list[dict[int, _Identity]] = [{} for _ in self._groups]  # by raw id
+        self._lost: list[list[_Identity]] = [[] for _ in self._groups]
+        self._next = 1
+
+    def update(self, detections: sv.Detections, seconds: float) -> sv.Detections:
+        """Confirmed instances of this frame with `tracker_id` >= 1 and their voted class.
+
+        `seconds` must grow from call to call; rows that are not confirmed yet are left out.
+        """
+        persons: dict[int, Box] = {}
+        parts = []
+        for group, members in enumerate(self._groups):
+            rows = detections[np.isin(_class_ids(detections), members)]
+            part = self._update_group(group, rows, seconds, persons)
+            if members[0] == self._person:
+                persons = dict(zip(_tracker_ids(part).tolist(), part.xyxy, strict=True))
+            if len(part):
+                parts.append(part)
+        merged = sv.Detections.merge(parts) if parts else sv.Detections.empty()
+        if not parts:
+            merged.tracker_id = np.zeros(0, int)
+            merged.class_id = np.zeros(0, int)
+            merged.confidence = np.zeros(0, np.float32)
+        merged.data["class_name"] = np.array(
+            [self._classes[c] for c in _class_ids(merged)], dtype=object
+        )
+        return merged
+
+    @property
+    def _person(self) -> int:
+        return self._classes.index(PERSON) if PERSON in self._classes else -1
+
+    def _update_group(
+        self, group: int, rows: sv.Detections, seconds: float, persons: dict[int, Box]
+    ) -> sv.Detections:
+        rows = rows.with_nms(threshold=0.6, class_agnostic=True) if len(rows) > 1 else rows
+        tracked = self._trackers[group].update(rows, timestamp=seconds)
+        tracked = tracked[_tracker_ids(tracked) >= 0]
+        known = self._identities[group]
+        raw_ids = _tracker_ids(tracked).tolist()
+        self._retire(group, set(raw_ids), seconds)
+        numbers, class_ids = [], []
+        for row, raw in enumerate(raw_ids):
+            box = tracked.xyxy[row].astype(np.float32)
+            around = _around(box, persons)
+            identity = known.get(raw)
+            if identity is None:
+                identity = self._mend(group, box, seconds, around) or self._new(box, seconds)
+                known[raw] = identity
+            _see(identity, box, seconds, around)
+            class_id = int(_class_ids(tracked)[row])
+            score = 1.0 if tracked.confidence is None else float(tracked.confidence[row])
+            identity.votes[class_id] = identity.votes.get(class_id, 0.0) + score
+            numbers.append(identity.number)
+            class_ids.append(max(identity.votes, key=lambda c: identity.votes[c]))
+        tracked.tracker_id = np.array(numbers, int)
+        tracked.class_id = np.array(class_ids, int)
+        return tracked
+
+    def _retire(self, group: int, seen: set[int], seconds: float) -> None:
+        """Raw tracks that are not in this frame may be mended; old ones are forgotten."""
+        known, lost = self._identities[group], self._lost[group]
+        in_use = {known[raw].number for raw in seen if raw in known}
+        waiting = {identity.number for identity in lost}
+        for raw, identity in known.items():
+            if raw not in seen and identity.number not in waiting | in_use:
+                lost.append(identity)
+        longest = max(self._mend_seconds, self._carried_seconds)
+        self._lost[group] = [
+            identity
+            for identity in lost
+            if identity.number not in in_use and seconds - identity.seconds <= longest
+        ]
+        alive = {identity.number for identity in self._lost[group]} | in_use
+        for raw in [raw for raw, identity in known.items() if identity.number not in alive]:
+            del known[raw]
+
+    def _mend(
+        self, group: int, box: Box, seconds: float, around: frozenset[int]
+    ) -> _Identity | None:
+        """The lost identity that this new track most likely is."""
+        best, best_cost = None, 1.0
+        for identity in self._lost[group]:
+            cost = self._mend_cost(identity, box, seconds, around)
+            if cost < best_cost:
+                best, best_cost = identity, cost
+        if best is not None:
+            self._lost[group].remove(best)
+            known = self._identities[group]
+            for raw in [raw for raw, identity in known.items() if identity is best]:
+                del known[raw]  # should ByteTrack revive the old track, it is looked at anew
+        return best
+
+    def _mend_cost(
+        self, identity: _Identity, box: Box, seconds: float, around: frozenset[int]
+    ) -> float:
+        """Below 1: may be the same; lower is likelier."""
+        gap = seconds - identity.seconds
+        old, new = _area(identity.box), _area(box)
+        if max(old, new) > _SIZE_RATIO * min(old, new):
+            return np.inf
+        size = float(np.sqrt(max(old, new)))
+        if gap <= self._carried_seconds and identity.carriers & around:
+            return 0.5 + 0.5 * gap / self._carried_seconds * 0.9
+        if gap > self._mend_seconds:
+            return np.inf
+        predicted = _centre(identity.box) + identity.velocity * min(gap, 0.5)
+        distance = min(
+            float(np.linalg.norm(_centre(box) - predicted)),
+            float(np.linalg.norm(_centre(box) - _centre(identity.box))),
+        )
+        return distance / ((_SAME_PLACE + _REACH * gap) * size)
+
+    def _new(self, box: Box, seconds: float) -> _Identity:
+        identity = _Identity(self._next, box, seconds, np.zeros(2, np.float32))
+        self._next += 1
+        return identity
+
+
+def _groups(classes: Sequence[str]) -> list[list[int]]:
+    """Class ids that share a tracker; persons first, for the others look at them."""
+    groups: list[list[int]] = []
+    done: set[int] = set()
+    for names in ((PERSON,), *CONFUSED, *((name,) for name in classes)):
+        members = [i for i, name in enumerate(classes) if name in names and i not in done]
+        done.update(members)
+        if members:
+            groups.append(members)
+    return groups
+
+
+def _see(identity: _Identity, box: Box, seconds: float, around: frozenset[int]) -> None:
+    elapsed = seconds - identity.seconds
+    if elapsed > 0:
+        moved = (_centre(box) - _centre(identity.box)) / np.float32(elapsed)
+        identity.velocity = 0.6 * identity.velocity + 0.4 * moved
+    identity.box, identity.seconds, identity.carriers = box, seconds, around
+
+
+def _around(box: Box, persons: dict[int, Box]) -> frozenset[int]:
+    """Persons whose box, a little widened, holds the centre of `box`."""
+    x, y = _centre(box)
+    near = []
+    for number, person in persons.items():
+        margin = _NEAR_PERSON * (person[3] - person[1])
+        if (
+            person[0] - margin <= x <= person[2] + margin
+            and person[1] - margin <= y <= person[3] + margin
+        ):
+            near.append(number)
+    return frozenset(near)
+
+
+def _centre(box: Box) -> Box:
+    return (box[:2] + box[2:]) / 2
+
+
+def _area(box: Box) -> float:
+    return float(max(box[2] - box[0], 1) * max(box[3] - box[1], 1))
+
+
+def _tracker_ids(detections: sv.Detections) -> npt.NDArray[np.int64]:
+    ids = detections.tracker_id
+    return np.zeros(0, np.int64) if ids is None else np.asarray(ids, np.int64)
+
+
+def _class_ids(detections: sv.Detections) -> npt.NDArray[np.int64]:
+    ids = detections.class_id
+    return np.zeros(0, np.int64) if ids is None else np.asarray(ids, np.int64)

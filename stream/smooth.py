@@ -1,0 +1,192 @@
+"""Stage `smooth`: per (human, object, verb) a filter over seconds turns evidence into belief.
+
+Two filters behind one interface: `Average` (exponential mean of the probability) and `TwoState`
+(a continuous-time Bayes filter with an on and an off state). A pair that is not seen is only
+predicted; frames per second do not matter, seconds do.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.pairs import PairScores
+from stream.frames import Beliefs, Round, ScoredFrame, SmoothedFrame
+
+Floats = npt.NDArray[np.float32]
+
+_FORGET_SECONDS = 3.0  # a pair that was not seen for so long has no belief any more
+_EVIDENCE_LIMIT = 6.0  # log-odds; one frame may not decide alone
+
+
+@dataclass(frozen=True)
+class VerbSmoothing:
+    """How one verb behaves in time; rates and times in seconds."""
+
+    tau: float = 0.4  # Average: time constant
+    on_rate: float = 0.15  # TwoState: starts per second while off
+    off_rate: float = 0.3  # TwoState: ends per second while on
+    decorrelation: float = 0.5  # TwoState: evidence closer in time than this is partly the same
+    bias: float = 0.0  # added to the evidence, log-odds
+    enter: float = 0.7  # hysteresis: open at this belief
+    leave: float = 0.3  # ... and close below this
+    min_seconds: float = 0.3  # shorter is not reported
+    merge_seconds: float = 0.8  # a shorter pause does not end it
+    prominence: float = 0.2  # moments: belief must fall and rise by this between two peaks
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """The filter's name and every verb's settings."""
+
+    filter: str  # "average" | "two_state"
+    verbs: tuple[VerbSmoothing, ...]  # (V,)
+
+    @classmethod
+    def from_dict(cls, verbs: Sequence[str], settings: Mapping[str, Any]) -> "Smoothing":
+        """`{"filter": ..., "default": {...}, "verbs": {name: {...}}}`; ValueError names a typo."""
+        name = settings.get("filter", "average")
+        if name not in ("average", "two_state"):
+            raise ValueError(f"smoothing.filter must be average or two_state, not {name!r}")
+        default, special = settings.get("default", {}), settings.get("verbs", {})
+        known = {f.name for f in fields(VerbSmoothing)}
+        for where, keys in (("default", default), *special.items()):
+            if unknown := set(keys) - known:
+                raise ValueError(f"smoothing.{where}: unknown setting {sorted(unknown)[0]!r}")
+        return cls(name, tuple(VerbSmoothing(**default | special.get(v, {})) for v in verbs))
+
+    def column(self, name: str) -> Floats:
+        """One setting of all verbs, (V,)."""
+        return np.array([getattr(verb, name) for verb in self.verbs], np.float32)
+
+
+class Filter(Protocol):
+    """Belief over time of P pairs and V verbs."""
+
+    def start(self, evidence: Floats, elapsed: float) -> Floats:
+        """Belief at the first sight of pairs, (P, V)."""
+
+    def predict(self, belief: Floats, elapsed: float) -> Floats:
+        """Belief after `elapsed` seconds without evidence."""
+
+    def update(self, belief: Floats, evidence: Floats, elapsed: float) -> Floats:
+        """Belief after `elapsed` seconds that end in `evidence` (log-odds, -inf: impossible)."""
+
+
+class Average:
+    """Exponential mean of the probability; without evidence it fades within a second."""
+
+    _FADE_SECONDS = 1.0
+
+    def __init__(self, smoothing: Smoothing) -> None:
+        self._tau, self._bias = smoothing.column("tau"), smoothing.column("bias")
+
+    def start(self, evidence: Floats, elapsed: float) -> Floats:
+        return self.update(np.zeros_like(evidence), evidence, elapsed)
+
+    def predict(self, belief: Floats, elapsed: float) -> Floats:
+        return belief * np.float32(np.exp(-elapsed / self._FADE_SECONDS))
+
+    def update(self, belief: Floats, evidence: Floats, elapsed: float) -> Floats:
+        gain = 1 - np.exp(-elapsed / self._tau)
+        return belief + gain * (_probability(evidence + self._bias) - belief)
+
+
+class TwoState:
+    """Two-state Bayes filter in continuous time (`docs/architecture.md`, smoothing)."""
+
+    def __init__(self, smoothing: Smoothing) -> None:
+        on, off = smoothing.column("on_rate"), smoothing.column("off_rate")
+        self._bias = smoothing.column("bias")
+        self._decorrelation = smoothing.column("decorrelation")
+        self._base, self._rate = on / (on + off), on + off
+
+    def start(self, evidence: Floats, elapsed: float) -> Floats:
+        belief = np.broadcast_to(self._base, evidence.shape).astype(np.float32)
+        return self.update(belief, evidence, elapsed)
+
+    def predict(self, belief: Floats, elapsed: float) -> Floats:
+        return belief + (1 - np.exp(-self._rate * elapsed)) * (self._base - belief)
+
+    def update(self, belief: Floats, evidence: Floats, elapsed: float) -> Floats:
+        belief = np.clip(self.predict(belief, elapsed), 1e-4, 1 - 1e-4)
+        ratio = np.clip(evidence + self._bias, -_EVIDENCE_LIMIT, _EVIDENCE_LIMIT)
+        weight = 1 - np.exp(-elapsed / self._decorrelation)
+        updated = _probability(np.log(belief / (1 - belief)) + weight * ratio)
+        return np.where(np.isneginf(evidence), np.float32(0), updated).astype(np.float32)
+
+
+def make_filter(smoothing: Smoothing) -> Filter:
+    return Average(smoothing) if smoothing.filter == "average" else TwoState(smoothing)
+
+
+@dataclass
+class _Camera:
+    """The live pairs of one camera: rows of human, object, belief, last seen."""
+
+    human: npt.NDArray[np.int64]
+    object: npt.NDArray[np.int64]
+    belief: Floats
+    seen: npt.NDArray[np.float64]
+    now: float | None = None
+
+
+class Smoother:
+    """Owns the memory of who did what to whom; `smooth` is the stage."""
+
+    def __init__(self, smoothing: Smoothing) -> None:
+        self._filter = make_filter(smoothing)
+        self._verbs = len(smoothing.verbs)
+        self._cameras: dict[str, _Camera] = {}
+
+    def smooth(self, rounds: Iterable[Round[ScoredFrame]]) -> Iterator[Round[SmoothedFrame]]:
+        for round_ in rounds:
+            frames = tuple(self._smooth_frame(scored) for scored in round_.frames)
+            for camera in round_.ended:
+                self._cameras.pop(camera, None)
+            yield Round(frames, round_.ended)
+
+    def _smooth_frame(self, scored: ScoredFrame) -> SmoothedFrame:
+        camera = self._cameras.setdefault(scored.frame.camera, _empty(self._verbs))
+        beliefs = self._step(camera, scored.scores, scored.frame.media_time)
+        return SmoothedFrame(scored.frame, scored.detections, scored.scores, beliefs)
+
+    def _step(self, camera: _Camera, scores: PairScores, now: float) -> Beliefs:
+        elapsed = 0.0 if camera.now is None else max(0.0, now - camera.now)
+        camera.now = now
+        rows = {
+            pair: row
+            for row, pair in enumerate(
+                zip(camera.human.tolist(), camera.object.tolist(), strict=True)
+            )
+        }
+        pairs = list(zip(scores.human.tolist(), scores.object.tolist(), strict=True))
+        old = np.array([i for i, pair in enumerate(pairs) if pair in rows], int)
+        new = np.array([i for i, pair in enumerate(pairs) if pair not in rows], int)
+        at = np.array([rows[pairs[i]] for i in old], int)
+        belief = self._filter.predict(camera.belief, elapsed)
+        if len(old):
+            belief[at] = self._filter.update(camera.belief[at], scores.evidence[old], elapsed)
+            camera.seen[at] = now
+        first = self._filter.start(scores.evidence[new], elapsed)
+        camera.human = np.concatenate([camera.human, scores.human[new]])
+        camera.object = np.concatenate([camera.object, scores.object[new]])
+        camera.belief = np.concatenate([belief, first]).astype(np.float32)
+        camera.seen = np.concatenate([camera.seen, np.full(len(new), now)])
+        keep = now - camera.seen <= _FORGET_SECONDS
+        camera.human, camera.object = camera.human[keep], camera.object[keep]
+        camera.belief, camera.seen = camera.belief[keep], camera.seen[keep]
+        return Beliefs(
+            camera.human.copy(), camera.object.copy(), camera.belief.copy(), camera.seen == now
+        )
+
+
+def _empty(verbs: int) -> _Camera:
+    none = np.zeros(0, np.int64)
+    return _Camera(none, none, np.zeros((0, verbs), np.float32), np.zeros(0))
+
+
+def _probability(log_odds: Floats) -> Floats:
+    return (1 / (1 + np.exp(-log_odds))).astype(np.float32)
