@@ -89,7 +89,7 @@ class Tracker:
         persons: dict[int, Box] = {}
         parts = []
         for group, members in enumerate(self._groups):
-            rows = detections[np.isin(_class_ids(detections), members)]
+            rows = _rows(detections, np.isin(_class_ids(detections), members))
             part = self._update_group(group, rows, seconds, persons)
             if members[0] == self._person:
                 persons = dict(zip(_tracker_ids(part).tolist(), part.xyxy, strict=True))
@@ -114,7 +114,7 @@ class Tracker:
     ) -> sv.Detections:
         rows = rows.with_nms(threshold=0.6, class_agnostic=True) if len(rows) > 1 else rows
         tracked = self._trackers[group].update(rows, timestamp=seconds)
-        tracked = tracked[_tracker_ids(tracked) >= 0]
+        tracked = _rows(tracked, _tracker_ids(tracked) >= 0)
         known = self._identities[group]
         raw_ids = _tracker_ids(tracked).tolist()
         self._retire(group, set(raw_ids), seconds)
@@ -231,11 +231,17 @@ def _around(box: Box, persons: dict[int, Box]) -> frozenset[int]:
 
 
 def _centre(box: Box) -> Box:
-    return (box[:2] + box[2:]) / 2
+    return (box[:2] + box[2:]) / np.float32(2)
 
 
 def _area(box: Box) -> float:
     return float(max(box[2] - box[0], 1) * max(box[3] - box[1], 1))
+
+
+def _rows(detections: sv.Detections, mask: npt.NDArray[np.bool_]) -> sv.Detections:
+    picked = detections[mask]
+    assert isinstance(picked, sv.Detections)
+    return picked
 
 
 def _tracker_ids(detections: sv.Detections) -> npt.NDArray[np.int64]:

@@ -94,3 +94,4 @@ class Round(Generic[T]):
 
     frames: tuple[T, ...]
     ended: tuple[str, ...] = ()
+    closing: tuple[Change, ...] = ()  # events that ended with their camera

@@ -90,8 +90,9 @@ class Average:
         return belief * np.float32(np.exp(-elapsed / self._FADE_SECONDS))
 
     def update(self, belief: Floats, evidence: Floats, elapsed: float) -> Floats:
-        gain = 1 - np.exp(-elapsed / self._tau)
-        return belief + gain * (_probability(evidence + self._bias) - belief)
+        gain = (1 - np.exp(-elapsed / self._tau)).astype(np.float32)
+        updated: Floats = belief + gain * (_probability(evidence + self._bias) - belief)
+        return updated
 
 
 class TwoState:
@@ -108,7 +109,9 @@ class TwoState:
         return self.update(belief, evidence, elapsed)
 
     def predict(self, belief: Floats, elapsed: float) -> Floats:
-        return belief + (1 - np.exp(-self._rate * elapsed)) * (self._base - belief)
+        gain = (1 - np.exp(-self._rate * elapsed)).astype(np.float32)
+        predicted: Floats = belief + gain * (self._base - belief)
+        return predicted
 
     def update(self, belief: Floats, evidence: Floats, elapsed: float) -> Floats:
         belief = np.clip(self.predict(belief, elapsed), 1e-4, 1 - 1e-4)

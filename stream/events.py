@@ -1,0 +1,191 @@
+"""Stage `events`: beliefs become interactions with a beginning, an end and a best moment."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.vocabulary import Vocabulary
+from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
+from stream.frames import Change, EventFrame, Round, SmoothedFrame
+from stream.intervals import Intervals, Moments, Told
+from stream.sightings import Pair, Story, View
+from stream.smooth import Smoothing
+from stream.transitions import Transition, Transitions, TransitionSettings
+
+PICK_UP, PUT_DOWN = "pick up", "put down"
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """Which verbs are events, and how things change hands; from the model bundle."""
+
+    silent: tuple[str, ...] = ()  # verbs that are evidence only, never events
+    carry: tuple[str, ...] = ("hold", "carry")  # a thing under one of these is carried
+    not_carry: tuple[str, ...] = ()  # ... unless one of these is likelier (ride, push, sit on)
+    transitions: TransitionSettings = field(default_factory=TransitionSettings)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> "Lifecycle":
+        values = dict(settings)
+        for name in ("silent", "carry", "not_carry"):
+            if name in values:
+                values[name] = tuple(values[name])
+        if "transitions" in values:
+            values["transitions"] = TransitionSettings(**values["transitions"])
+        return cls(**values)
+
+
+@dataclass
+class _Camera:
+    intervals: Intervals
+    moments: Moments
+    transitions: Transitions
+    classes: dict[int, str]  # track number -> class as last seen
+    epochs: dict[int, int]  # track number -> epoch in which it was first seen
+
+
+class EventMaker:
+    """Turns the smoothed frames of all cameras into interactions; `events` is the stage."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        smoothing: Smoothing,
+        lifecycle: Lifecycle,
+        *,
+        bundle: str,
+        config: str,
+    ) -> None:
+        self._names = vocabulary.verb_names
+        self._smoothing, self._lifecycle = smoothing, lifecycle
+        self._bundle, self._config = bundle, config
+        told = [v for v, verb in enumerate(vocabulary.verbs) if verb.name not in lifecycle.silent]
+        self._states = [v for v in told if not vocabulary.verbs[v].moment]
+        self._points = [v for v in told if vocabulary.verbs[v].moment]
+        self._cameras: dict[str, _Camera] = {}
+
+    def events(self, rounds: Iterable[Round[SmoothedFrame]]) -> Iterator[Round[EventFrame]]:
+        for round_ in rounds:
+            frames = tuple(self._step(smoothed) for smoothed in round_.frames)
+            closing = tuple(
+                change
+                for camera in round_.ended
+                for change in self._close(camera, EndReason.SOURCE_END)
+            )
+            yield Round(frames, round_.ended, closing)
+        closing = tuple(
+            change
+            for camera in list(self._cameras)
+            for change in self._close(camera, EndReason.SOURCE_END)
+        )
+        if closing:
+            yield Round((), (), closing)
+
+    def _step(self, smoothed: SmoothedFrame) -> EventFrame:
+        frame, view = smoothed.frame, View(smoothed)
+        camera = self._cameras.get(frame.camera)
+        if camera is None:
+            camera = self._cameras[frame.camera] = self._new_camera()
+        for number in view.row_of:
+            camera.classes[number] = view.class_name(number)
+            camera.epochs.setdefault(number, frame.epoch)
+        told = camera.intervals.step(view) + camera.moments.step(view)
+        changes = [self._interval(frame.camera, camera, item) for item in told]
+        changes += [
+            self._transition(frame.camera, camera, item) for item in camera.transitions.step(view)
+        ]
+        active = tuple(
+            self._make(
+                frame.camera, camera, cell[:2], self._names[cell[2]], story, Phase.UPDATE, None
+            )
+            for cell, story in camera.intervals.open()
+        )
+        return EventFrame(frame, smoothed.detections, tuple(changes), active)
+
+    def _new_camera(self) -> _Camera:
+        names, lifecycle = self._names, self._lifecycle
+        return _Camera(
+            Intervals(self._states, self._smoothing.verbs),
+            Moments(self._points, self._smoothing.verbs),
+            Transitions(
+                lifecycle.transitions,
+                _indices(names, lifecycle.carry),
+                _indices(names, lifecycle.not_carry),
+            ),
+            {},
+            {},
+        )
+
+    def _close(self, name: str, reason: EndReason) -> list[Change]:
+        camera = self._cameras.pop(name, None)
+        if camera is None:
+            return []
+        told = camera.intervals.close(reason) + camera.moments.close()
+        return [self._interval(name, camera, item) for item in told]
+
+    def _interval(self, name: str, camera: _Camera, told: Told) -> Change:
+        verb = self._names[told.verb]
+        moment = told.verb in self._points
+        made = self._make(
+            name, camera, told.pair, verb, told.story, told.phase, told.reason, moment=moment
+        )
+        return Change(made, told.story.best.image)
+
+    def _transition(self, name: str, camera: _Camera, item: Transition) -> Change:
+        verb = PICK_UP if item.up else PUT_DOWN
+        story = Story.begin(item.sighting)
+        made = self._make(
+            name, camera, item.pair, verb, story, Phase.END, EndReason.ENDED, moment=True
+        )
+        return Change(made, item.sighting.image)
+
+    def _make(
+        self,
+        name: str,
+        camera: _Camera,
+        pair: Pair,
+        verb: str,
+        story: Story,
+        phase: Phase,
+        reason: EndReason | None,
+        *,
+        moment: bool = False,
+    ) -> Interaction:
+        human, thing = (f"{name}:{camera.epochs[n]}:{n}" for n in pair)
+        first, best = story.first, story.best
+        last = first if moment else story.last
+        return Interaction(
+            id=interaction_id(
+                camera=name,
+                verb=verb,
+                human_track=human,
+                object_track=thing,
+                started_at=first.wall,
+                bundle=self._bundle,
+                config=self._config,
+            ),
+            camera=name,
+            kind=Kind.MOMENT if moment else Kind.INTERVAL,
+            phase=phase,
+            verb=verb,
+            human_track=human,
+            object_track=thing,
+            object_class=camera.classes[pair[1]],
+            started_at=first.wall,
+            ended_at=last.wall,
+            media_start=first.media,
+            media_end=last.media,
+            mean_score=story.mean,
+            peak_score=best.score,
+            peak_at=best.media,
+            human_box=best.human_box,
+            object_box=best.object_box,
+            bundle=self._bundle,
+            config=self._config,
+            end_reason=reason,
+            vector=best.vector,
+        )
+
+
+def _indices(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    return [names.index(name) for name in wanted if name in names]

@@ -1,0 +1,105 @@
+"""What an event remembers of one frame: when, how sure, where, and the picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from storage.interactions import Box
+from stream.frames import Image, SmoothedFrame
+
+Pair = tuple[int, int]  # human and object track numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """One frame of one pair."""
+
+    media: float  # seconds of the media clock
+    wall: datetime
+    score: float  # belief
+    human_box: Box
+    object_box: Box
+    vector: npt.NDArray[np.float16] | None
+    image: Image
+
+
+@dataclass
+class Story:
+    """An event in the making: its first, last and best sighting."""
+
+    first: Sighting
+    last: Sighting
+    best: Sighting
+    total: float = 0.0
+    count: int = 0
+
+    @classmethod
+    def begin(cls, sighting: Sighting) -> "Story":
+        return cls(sighting, sighting, sighting, sighting.score, 1)
+
+    def add(self, sighting: Sighting) -> None:
+        self.last = sighting
+        self.total += sighting.score
+        self.count += 1
+        if sighting.score > self.best.score:
+            self.best = sighting
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One smoothed frame, looked up by track number and by pair."""
+
+    frame: SmoothedFrame
+    row_of: Mapping[int, int] = field(init=False)  # track number -> detection row
+    score_of: Mapping[Pair, int] = field(init=False)  # pair -> row of the scores
+    _beliefs: Mapping[Pair, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        ids = self.frame.detections.tracker_id
+        numbers = [] if ids is None else ids.tolist()
+        scores, beliefs = self.frame.scores, self.frame.beliefs
+        object.__setattr__(self, "row_of", {n: row for row, n in enumerate(numbers)})
+        object.__setattr__(self, "score_of", _rows(scores.human, scores.object))
+        object.__setattr__(self, "_beliefs", _rows(beliefs.human, beliefs.object))
+
+    @property
+    def media(self) -> float:
+        return self.frame.frame.media_time
+
+    def belief_row(self, pair: Pair) -> int | None:
+        """Row of the pair's beliefs; None: the pair is forgotten."""
+        return self._beliefs.get(pair)
+
+    def box(self, number: int) -> Box:
+        x1, y1, x2, y2 = (float(v) for v in self.frame.detections.xyxy[self.row_of[number]])
+        return x1, y1, x2, y2
+
+    def class_name(self, number: int) -> str:
+        return str(self.frame.detections.data["class_name"][self.row_of[number]])
+
+    def sighting(self, pair: Pair, score: float) -> Sighting | None:
+        """None when one of the two is not in this frame."""
+        human, thing = pair
+        if human not in self.row_of or thing not in self.row_of:
+            return None
+        row = self.score_of.get(pair)
+        return Sighting(
+            self.media,
+            self.frame.frame.wall_time,
+            score,
+            self.box(human),
+            self.box(thing),
+            None if row is None else self.frame.scores.vectors[row],
+            self.frame.frame.image,
+        )
+
+
+def _rows(human: npt.NDArray[np.int64], thing: npt.NDArray[np.int64]) -> dict[Pair, int]:
+    return {pair: i for i, pair in enumerate(zip(human.tolist(), thing.tolist(), strict=True))}

@@ -1,0 +1,219 @@
+"""Pick up and put down: a thing at rest becomes carried by a person, and the other way round.
+
+A still cannot show either, so no verb score decides alone: the thing must have been seen at rest,
+must leave its place (or come to rest), and a person must be with it and seem to hold it.
+Lengths are in units of the thing's own size, for cameras differ.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+
+from storage.interactions import Box
+from stream.sightings import Pair, Sighting, View
+
+
+@dataclass(frozen=True)
+class TransitionSettings:
+    """When a thing counts as at rest, as carried, and by whom."""
+
+    still_seconds: float = 0.5  # it stays within `still_sizes` for so long: at rest
+    still_sizes: float = 0.18
+    left_sizes: float = 0.5  # further than this from its place: it has left
+    carry_seconds: float = 0.2  # away from its place and held for so long: picked up
+    held: float = 0.5  # belief that it is held
+    released: float = 0.35  # belief below which nobody holds it
+    reach: float = 0.1  # person heights around the person's box in which they can hold it
+    forget_seconds: float = 8.0  # a thing not seen for so long is new when it comes back
+
+
+class _State(Enum):
+    UNKNOWN = auto()
+    REST = auto()
+    CARRIED = auto()
+
+
+@dataclass(frozen=True, eq=False)
+class Transition:
+    """A thing changed hands with the world."""
+
+    pair: Pair
+    up: bool  # True: picked up, False: put down
+    sighting: Sighting  # at the moment itself
+    score: float
+
+
+@dataclass
+class _Thing:
+    """One thing's recent path and state."""
+
+    path: deque[tuple[float, Box]] = field(default_factory=deque)
+    state: _State = _State.UNKNOWN
+    place: Box | None = None  # where it rests
+    departed: Sighting | None = None  # first sighting away from its place
+    departed_with: int = -1
+    held_since: float | None = None
+    carrier: int = -1
+    carrier_belief: float = 0.0
+    seen: float = 0.0
+
+
+class Transitions:
+    """The things of one camera, at rest or carried."""
+
+    def __init__(
+        self, settings: TransitionSettings, carry_verbs: Sequence[int], other_verbs: Sequence[int]
+    ) -> None:
+        self._settings = settings
+        self._carry = np.array(carry_verbs, int)
+        self._other = np.array(other_verbs, int)
+        self._things: dict[int, _Thing] = {}
+
+    def step(self, view: View) -> list[Transition]:
+        persons = [n for n in view.row_of if view.class_name(n) == "person"]
+        found = []
+        for number in view.row_of:
+            if view.class_name(number) == "person":
+                continue
+            thing = self._things.setdefault(number, _Thing())
+            found += self._advance(number, thing, view, persons)
+        for number in [
+            n
+            for n, thing in self._things.items()
+            if view.media - thing.seen > self._settings.forget_seconds
+        ]:
+            del self._things[number]
+        return found
+
+    def _advance(
+        self, number: int, thing: _Thing, view: View, persons: Iterable[int]
+    ) -> list[Transition]:
+        box = view.box(number)
+        thing.seen = view.media
+        thing.path.append((view.media, box))
+        while thing.path[0][0] < view.media - self._settings.still_seconds:
+            thing.path.popleft()
+        holder, belief = self._holder(number, box, view, persons)
+        match thing.state:
+            case _State.UNKNOWN:
+                return self._from_unknown(number, thing, view, holder, belief)
+            case _State.REST:
+                return self._from_rest(number, thing, view, holder, belief)
+            case _State.CARRIED:
+                return self._from_carried(number, thing, view, holder, belief)
+
+    def _from_unknown(
+        self, number: int, thing: _Thing, view: View, holder: int, belief: float
+    ) -> list[Transition]:
+        settings = self._settings
+        if belief >= settings.held and self._held_long(thing, view, settings.still_seconds):
+            self._carry_by(thing, holder, belief)
+        elif belief < settings.released and self._is_still(thing, view.media):
+            self._rest_at(thing, view.box(number))
+        if belief < settings.held:
+            thing.held_since = None
+        return []
+
+    def _from_rest(
+        self, number: int, thing: _Thing, view: View, holder: int, belief: float
+    ) -> list[Transition]:
+        assert thing.place is not None
+        settings, box = self._settings, view.box(number)
+        away = _distance(box, thing.place)
+        if away < settings.left_sizes:
+            thing.departed, thing.held_since = None, None
+            if self._is_still(thing, view.media) and belief < settings.released:
+                thing.place = box
+            return []
+        if belief >= settings.held:
+            if thing.departed is None or thing.departed_with != holder:
+                thing.departed = view.sighting((holder, number), belief)
+                thing.departed_with = holder
+            if thing.departed and self._held_long(thing, view, settings.carry_seconds):
+                event = Transition((holder, number), True, thing.departed, belief)
+                self._carry_by(thing, holder, belief)
+                return [event]
+            return []
+        thing.held_since = None
+        if self._is_still(thing, view.media):
+            self._rest_at(thing, box)
+        return []
+
+    def _from_carried(
+        self, number: int, thing: _Thing, view: View, holder: int, belief: float
+    ) -> list[Transition]:
+        settings = self._settings
+        if holder >= 0 and belief >= settings.held:
+            self._carry_by(thing, holder, max(belief, thing.carrier_belief))
+        if belief >= settings.released or not self._is_still(thing, view.media):
+            return []
+        box = view.box(number)
+        carrier, score = thing.carrier, thing.carrier_belief
+        self._rest_at(thing, box)
+        sighting = view.sighting((carrier, number), score)
+        if sighting is None or not _reaches(sighting.human_box, box, 3 * settings.reach):
+            return []  # thrown or dropped out of reach: it came to rest by itself
+        return [Transition((carrier, number), False, sighting, score)]
+
+    def _holder(
+        self, number: int, box: Box, view: View, persons: Iterable[int]
+    ) -> tuple[int, float]:
+        """The person who most likely holds the thing, and the belief that they do."""
+        best, best_belief = -1, 0.0
+        for person in persons:
+            row = view.belief_row((person, number))
+            if row is None or not _reaches(view.box(person), box, self._settings.reach):
+                continue
+            beliefs = view.frame.beliefs.probabilities[row]
+            carry = float(beliefs[self._carry].max(initial=0.0))
+            other = float(beliefs[self._other].max(initial=0.0))
+            belief = carry if carry >= other else 0.0
+            if belief > best_belief:
+                best, best_belief = person, belief
+        return best, best_belief
+
+    def _held_long(self, thing: _Thing, view: View, seconds: float) -> bool:
+        if thing.held_since is None:
+            thing.held_since = view.media
+        return view.media - thing.held_since >= seconds
+
+    def _is_still(self, thing: _Thing, now: float) -> bool:
+        if not thing.path or now - thing.path[0][0] < 0.8 * self._settings.still_seconds:
+            return False
+        first = thing.path[0][1]
+        return all(_distance(box, first) <= self._settings.still_sizes for _, box in thing.path)
+
+    def _rest_at(self, thing: _Thing, box: Box) -> None:
+        thing.state, thing.place = _State.REST, box
+        thing.departed, thing.held_since, thing.carrier = None, None, -1
+        thing.carrier_belief = 0.0
+
+    def _carry_by(self, thing: _Thing, holder: int, belief: float) -> None:
+        thing.state, thing.place, thing.departed = _State.CARRIED, None, None
+        thing.carrier, thing.carrier_belief, thing.held_since = holder, belief, None
+
+
+def _distance(box: Box, other: Box) -> float:
+    """Between centres, in sizes of the larger box (at least 16 pixels: small boxes jitter)."""
+    size = max(_size(box), _size(other), 16.0)
+    dx = (box[0] + box[2] - other[0] - other[2]) / 2
+    dy = (box[1] + box[3] - other[1] - other[3]) / 2
+    return float(np.hypot(dx, dy)) / size
+
+
+def _size(box: Box) -> float:
+    return float(np.sqrt(max(box[2] - box[0], 1.0) * max(box[3] - box[1], 1.0)))
+
+
+def _reaches(person: Box, thing: Box, margin: float) -> bool:
+    """Do the person's box, widened by `margin` person heights, and the thing's box touch?"""
+    m = margin * (person[3] - person[1])
+    return (
+        thing[2] >= person[0] - m
+        and thing[0] <= person[2] + m
+        and thing[3] >= person[1] - m
+        and thing[1] <= person[3] + m
+    )
