@@ -1,0 +1,178 @@
+"""Beliefs and boxes become events: intervals, moments, pick-ups and put-downs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+import supervision as sv
+
+from models.pairs import PairScores
+from models.vocabulary import Verb, Vocabulary
+from storage.interactions import EndReason, Interaction, Kind, Phase
+from stream.events import EventMaker, Lifecycle
+from stream.frames import Beliefs, Frame, Round, SmoothedFrame
+from stream.smooth import Smoothing
+
+VERBS = ("hold", "kick", "push")
+VOCABULARY = Vocabulary(
+    "test",
+    (
+        Verb("hold", "holding"),
+        Verb("kick", "kicking", moment=True),
+        Verb("push", "pushing"),
+    ),
+    ("person", "box"),
+    ((), (0, 1, 2)),
+)
+PERSON, BOX = 1, 2
+RATE = 10.0
+Track = Callable[[float], Sequence[float] | None]  # seconds -> centre x, y of the box, or unseen
+
+
+def frames(
+    seconds: float, belief: Callable[[float], tuple[float, float, float]], thing: Track
+) -> Iterator[Round[SmoothedFrame]]:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for i in range(round(seconds * RATE)):
+        t = i / RATE
+        centre = thing(t)
+        boxes, ids, names = [[100.0, 100, 160, 300]], [PERSON], ["person"]
+        if centre is not None:
+            x, y = centre
+            boxes.append([x - 15, y - 15, x + 15, y + 15])
+            ids.append(BOX)
+            names.append("box")
+        detections = sv.Detections(
+            np.array(boxes, np.float32),
+            tracker_id=np.array(ids),
+            data={"class_name": np.array(names, dtype=object)},
+        )
+        pair = np.array([PERSON]), np.array([BOX])
+        logits = np.zeros((1, 3), np.float32)
+        scores = PairScores(*pair, logits, np.zeros((1, 4), np.float16), logits)
+        beliefs = Beliefs(*pair, np.array([belief(t)], np.float32), np.array([centre is not None]))
+        image = np.full((2, 2, 3), i, np.uint8)
+        frame = Frame("gate", i, 0, t, start + timedelta(seconds=t), image)
+        yield Round((SmoothedFrame(frame, detections, scores, beliefs),))
+
+
+def told(
+    seconds: float,
+    belief: Callable[[float], tuple[float, float, float]],
+    thing: Track = lambda _: (150, 200),
+) -> list[Interaction]:
+    maker = EventMaker(
+        VOCABULARY,
+        Smoothing.from_dict(VERBS, {}),
+        Lifecycle(not_carry=("push",)),
+        bundle="b",
+        config="c",
+    )
+    out = []
+    for round_ in maker.events(frames(seconds, belief, thing)):
+        out += [change.interaction for frame in round_.frames for change in frame.changes]
+        out += [change.interaction for change in round_.closing]
+    return out
+
+
+def ends(interactions: Sequence[Interaction], verb: str) -> list[Interaction]:
+    return [i for i in interactions if i.verb == verb and i.phase is Phase.END]
+
+
+def holding(*spans: tuple[float, float]) -> Callable[[float], tuple[float, float, float]]:
+    def belief(t: float) -> tuple[float, float, float]:
+        held = any(start <= t < end for start, end in spans)
+        return (0.9 if held else 0.1), 0.0, 0.0
+
+    return belief
+
+
+def test_an_interval_has_one_id_from_its_start_to_its_end() -> None:
+    events = told(5, holding((1, 3)))
+    assert [e.phase for e in events] == [Phase.START, Phase.END]
+    assert len({e.id for e in events}) == 1
+    assert events[-1].media_start == pytest.approx(1.0)
+    assert events[-1].media_end == pytest.approx(2.9)
+    assert events[-1].end_reason is EndReason.ENDED
+    assert events[-1].object_class == "box"
+    assert events[-1].human_track == "gate:0:1"
+
+
+def test_a_short_pause_does_not_split_and_a_long_one_does() -> None:
+    assert len(ends(told(6, holding((1, 2), (2.4, 4))), "hold")) == 1
+    assert len(ends(told(6, holding((1, 2), (3.5, 5))), "hold")) == 2
+
+
+def test_a_flash_is_not_reported() -> None:
+    assert told(3, holding((1, 1.2))) == []
+
+
+def test_what_is_open_at_the_end_is_closed_with_the_source() -> None:
+    events = told(3, holding((1, 9)))
+    assert events[-1].end_reason is EndReason.SOURCE_END
+    assert events[-1].media_end == pytest.approx(2.9)
+
+
+def test_a_thing_that_is_not_seen_does_not_lengthen_its_event() -> None:
+    def seen_until_two(t: float) -> Sequence[float] | None:
+        return (150, 200) if t < 2 else None
+
+    assert ends(told(4, holding((1, 9)), seen_until_two), "hold")[0].media_end <= 2.0
+
+
+def test_moments_are_peaks() -> None:
+    def kicks(t: float) -> tuple[float, float, float]:
+        return 0.0, float(max(np.exp(-(((t - at) / 0.2) ** 2)) for at in (1.0, 3.0))), 0.0
+
+    events = told(5, kicks)
+    assert [e.kind for e in events] == [Kind.MOMENT] * 2
+    assert [e.media_start for e in events] == pytest.approx([1.0, 3.0], abs=0.05)
+
+
+def lifted(t: float) -> Sequence[float]:
+    """On the ground, lifted between 2 and 2.5 s, carried about, back on the ground at 5 s."""
+    if t < 2 or t >= 5:
+        return 150, 280
+    return 150 + 6 * np.sin(3 * t), 280 - 120 * min(1, (t - 2) / 0.5) * min(1, (5 - t) / 0.5)
+
+
+def test_a_thing_at_rest_that_is_held_and_leaves_is_picked_up_and_put_down() -> None:
+    events = told(7, holding((2, 5)), lifted)
+    (up,), (down,) = ends(events, "pick up"), ends(events, "put down")
+    assert up.media_start == pytest.approx(2.2, abs=0.3)
+    assert down.media_start == pytest.approx(5.5, abs=0.6)
+    assert up.human_track == down.human_track == "gate:0:1"
+
+
+def test_holding_a_thing_that_never_rested_is_no_pick_up() -> None:
+    def moving(t: float) -> Sequence[float]:
+        return 150 + 12 * np.sin(4 * t), 200
+
+    assert ends(told(5, holding((0, 5)), moving), "pick up") == []
+
+
+def test_a_thing_that_is_held_but_stays_is_not_picked_up() -> None:
+    assert ends(told(5, holding((2, 4))), "pick up") == []
+
+
+def test_a_thing_that_is_pushed_is_not_picked_up() -> None:
+    def pushed(_: float) -> tuple[float, float, float]:
+        return 0.6, 0.0, 0.9
+
+    def rolls(t: float) -> Sequence[float]:
+        return (150 if t < 2 else 150 + 20 * (t - 2)), 280
+
+    assert ends(told(5, pushed, rolls), "pick up") == []
+
+
+def test_a_ball_that_rolls_by_itself_is_nobodys() -> None:
+    def rolls(t: float) -> Sequence[float]:
+        return (150 if t < 2 else min(150 + 60 * (t - 2), 300)), 280
+
+    events = told(8, holding(), rolls)
+    assert events == []
+
+
+def test_the_same_frames_give_the_same_events() -> None:
+    assert told(7, holding((2, 5)), lifted) == told(7, holding((2, 5)), lifted)

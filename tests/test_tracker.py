@@ -1,0 +1,117 @@
+"""Tracks keep their number over what detectors do to them."""
+
+import numpy as np
+import pytest
+import supervision as sv
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.tracker import Tracker
+
+CLASSES = ("person", "cup", "bottle", "ball")
+PERSON, CUP, BOTTLE, BALL = range(4)
+STEP = 0.1  # seconds
+
+
+def seen(*rows: tuple[int, float, float, float, float]) -> sv.Detections:
+    """Rows of class and box as a detector gives them."""
+    table = np.array(rows, np.float32).reshape(-1, 5)
+    return sv.Detections(
+        xyxy=table[:, 1:],
+        confidence=np.full(len(table), 0.9, np.float32),
+        class_id=table[:, 0].astype(int),
+        data={"class_name": np.array([CLASSES[int(c)] for c in table[:, 0]], dtype=object)},
+    )
+
+
+def numbers(tracked: sv.Detections, name: str) -> list[int]:
+    return [
+        int(n)
+        for n, c in zip(tracked.tracker_id, tracked.data["class_name"], strict=True)
+        if c == name
+    ]
+
+
+def test_a_first_sight_is_not_confirmed_and_the_second_is() -> None:
+    tracker = Tracker(CLASSES)
+    assert len(tracker.update(seen((CUP, 0, 0, 20, 20)), 0.0)) == 0
+    assert numbers(tracker.update(seen((CUP, 0, 0, 20, 20)), STEP), "cup") == [1]
+
+
+def test_a_bag_in_front_of_a_person_does_not_take_their_number() -> None:
+    tracker = Tracker(CLASSES)
+    for i in range(20):
+        rows = [(PERSON, i, 0, i + 40, 100)] if i < 10 else []
+        tracked = tracker.update(seen(*rows, (CUP, i, 0, i + 38, 95)), i * STEP)
+        assert len(set(tracked.tracker_id)) == len(tracked)
+    assert numbers(tracked, "cup") == [2]
+
+
+def test_a_thing_that_flickers_between_confused_classes_is_one_thing() -> None:
+    tracker = Tracker(CLASSES)
+    tracks = set()
+    for i in range(20):
+        tracked = tracker.update(seen((BOTTLE if i % 4 == 3 else CUP, 0, 0, 20, 30)), i * STEP)
+        tracks |= set(numbers(tracked, "cup") + numbers(tracked, "bottle"))
+    assert tracks == {1}
+    assert tracked.data["class_name"].tolist() == ["cup"]
+
+
+def test_a_ball_that_jumps_further_than_its_size_keeps_its_number() -> None:
+    tracker = Tracker(CLASSES)
+    tracks = set()
+    for i in range(12):
+        x = 0.0 if i < 4 else 12.0 * (i - 4)
+        tracks |= set(numbers(tracker.update(seen((BALL, x, 0, x + 10, 10)), i * STEP), "ball"))
+    assert tracks == {1}
+
+
+@pytest.mark.parametrize("gap", [0.5, 1.5])
+def test_a_standing_thing_that_was_hidden_keeps_its_number(gap: float) -> None:
+    tracker = Tracker(CLASSES)
+    for i in range(10):
+        tracker.update(seen((CUP, 50, 50, 70, 70)), i * STEP)
+    for i in range(3):
+        tracked = tracker.update(seen((CUP, 51, 50, 71, 70)), 1.0 + gap + i * STEP)
+    assert numbers(tracked, "cup") == [1]
+
+
+def test_a_carried_thing_comes_back_beside_its_carrier_with_its_number() -> None:
+    tracker = Tracker(CLASSES)
+    for i in range(40):
+        x = 10.0 * i
+        person = (PERSON, x, 0, x + 60, 150)
+        hidden = 15 <= i < 30
+        rows = [person] if hidden else [person, (CUP, x + 30, 60, x + 45, 75)]
+        tracked = tracker.update(seen(*rows), i * STEP)
+    assert numbers(tracked, "cup") == [2]
+
+
+def test_two_things_far_apart_are_never_joined() -> None:
+    tracker = Tracker(CLASSES)
+    for i in range(5):
+        tracker.update(seen((CUP, 0, 0, 20, 20)), i * STEP)
+    for i in range(5):
+        tracked = tracker.update(seen((CUP, 300, 0, 320, 20)), 1 + i * STEP)
+    assert numbers(tracked, "cup") == [2]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 3), st.integers(0, 200), st.integers(0, 200)), max_size=6
+        ),
+        min_size=1,
+        max_size=15,
+    )
+)
+def test_within_a_frame_every_number_is_given_once(
+    frames: list[list[tuple[int, int, int]]],
+) -> None:
+    tracker = Tracker(CLASSES)
+    for i, rows in enumerate(frames):
+        tracked = tracker.update(seen(*((c, x, y, x + 25, y + 25) for c, x, y in rows)), i * STEP)
+        ids = tracked.tracker_id.tolist()
+        assert len(set(ids)) == len(ids)
+        assert all(n >= 1 for n in ids)
