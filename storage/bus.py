@@ -37,6 +37,7 @@ class Bus:
             self._client = redis.Redis.from_url(
                 url,
                 decode_responses=True,
+                protocol=2,  # its refusal of a missing password can be understood
                 socket_timeout=10,
                 socket_connect_timeout=5,
                 retry=Retry(NoBackoff(), 0),
@@ -82,8 +83,7 @@ class Bus:
             answer = cast(Any, self._client.xread({STREAM: after}, count=count, block=block_ms))
         except redis.RedisError as error:
             raise self._ours(error) from error
-        streams = answer.items() if isinstance(answer, dict) else answer or []
-        entries = [entry for _, batches in streams for entry in _flat(batches)]
+        entries = [entry for _, entries in answer or [] for entry in entries]
         return [
             Message(id_, fields["key"], Interaction.from_json(fields["json"]))
             for id_, fields in entries
@@ -107,8 +107,3 @@ def _fields(row: OutboxRow) -> dict[str, str]:
         "phase": interaction.phase.value,
         "json": replace(interaction, vector=None).to_json(),
     }
-
-
-def _flat(batches: Any) -> list[Any]:
-    """Redis protocol 3 wraps the entries of a stream once more than protocol 2."""
-    return batches[0] if batches and isinstance(batches[0], list) else batches

@@ -93,16 +93,15 @@ class Outbox:
         """Number of the newest event."""
         return self._last
 
-    def register(self, sink: str) -> int:
-        """The sink's cursor. A row is owed to the sinks that were known when it was written,
-        and to the very first one all that was there before."""
+    def register(self, sinks: Sequence[str]) -> dict[str, int]:
+        """Cursors of a run's sinks. A row is owed to the sinks that were known when it was
+        written, and to the very first ones all that was there before."""
         with self._grown, self._errors(), self._connection:
             known = self.cursors()
-            if sink not in known:
-                cursor = self._last if known else 0
-                self._connection.execute("INSERT INTO cursors VALUES (?, ?)", (sink, cursor))
-                return cursor
-            return known[sink]
+            start = self._last if known else 0
+            fresh = [(sink, start) for sink in sinks if sink not in known]
+            self._connection.executemany("INSERT INTO cursors VALUES (?, ?)", fresh)
+            return {sink: known.get(sink, start) for sink in sinks}
 
     def cursors(self) -> dict[str, int]:
         with self._grown, self._errors():

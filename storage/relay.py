@@ -72,7 +72,7 @@ class Relay:
         self._outbox = outbox
         self._sinks = list(sinks)
         self._names = [sink.name for sink in sinks]
-        self._cursors = {name: outbox.register(name) for name in self._names}
+        self._cursors = outbox.register(self._names)
         self._refused = dict.fromkeys(self._names, 0)
         self._errors: dict[str, str | None] = dict.fromkeys(self._names)
         self._stop, self._hurry = threading.Event(), threading.Event()

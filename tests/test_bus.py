@@ -1,0 +1,144 @@
+"""The Redis stream and the database hold the same events, with a real server."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from storage.bus import Bus, Message
+from storage.errors import StorageError
+from storage.interactions import Interaction, Phase
+from storage.outbox import Outbox, OutboxRow
+from storage.relay import DatabaseSink, RedisSink, Relay
+from storage.repository import find_interactions
+from tests.conftest import RedisServer
+from tests.test_interactions import make_interaction
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    outbox = Outbox(tmp_path / "outbox.db")
+    yield outbox
+    outbox.close()
+
+
+def rows(*interactions: Interaction) -> list[OutboxRow]:
+    return [OutboxRow(n, f"test:{n}", event) for n, event in enumerate(interactions)]
+
+
+def read_all(bus: Bus) -> list[Message]:
+    messages: list[Message] = []
+    while batch := bus.read(after=messages[-1].id if messages else "0-0"):
+        messages += batch
+    return messages
+
+
+def life(number: int) -> list[Interaction]:
+    return [make_interaction(number, phase=phase) for phase in Phase]
+
+
+def assert_same_events(bus: Bus, sessions: sessionmaker[Session], *, number: int) -> None:
+    messages = read_all(bus)
+    with sessions() as session:
+        in_database = find_interactions(session, limit=number * 2)
+    ends = [m.interaction for m in messages if m.interaction.phase is Phase.END]
+    assert sorted(ends, key=lambda i: i.started_at) == list(in_database)[::-1]
+    assert len(ends) == number
+    sent = Counter((m.interaction.id, m.interaction.phase) for m in messages)
+    assert set(sent.values()) == {1}
+    assert len(sent) == 3 * number
+
+
+def test_a_message_brings_the_event_back(redis_server: RedisServer) -> None:
+    bus = Bus(redis_server.url)
+    bus.publish(rows(make_interaction()))
+    [message] = bus.read()
+    assert message.interaction == make_interaction()
+    assert bus.read(after=message.id) == []
+
+
+def test_reading_waits_for_what_comes(redis_server: RedisServer) -> None:
+    bus = Bus(redis_server.url)
+    late = threading.Timer(0.3, lambda: Bus(redis_server.url).publish(rows(make_interaction())))
+    late.start()
+    assert len(bus.read(block_ms=5000)) == 1
+    late.join()
+    assert bus.read(after="$", block_ms=50) == []
+
+
+def test_the_stream_is_bounded(redis_server: RedisServer) -> None:
+    bus = Bus(redis_server.url, max_length=200)
+    for start in range(0, 2000, 500):
+        bus.publish(rows(*(make_interaction(start + n) for n in range(500))))
+    assert 200 <= len(read_all(bus)) < 600
+
+
+def test_every_event_in_the_database_is_in_the_stream_once_and_the_other_way_round(
+    outbox: Outbox, sessions: sessionmaker[Session], redis_server: RedisServer
+) -> None:
+    bus = Bus(redis_server.url)
+    with Relay(outbox, [DatabaseSink(sessions), RedisSink(bus)]) as relay:
+        for number in range(300):
+            outbox.append(life(number))
+        assert relay.flush(timeout=60)
+    assert_same_events(bus, sessions, number=300)
+
+
+def test_also_when_redis_dies_in_the_middle_and_comes_back(
+    outbox: Outbox, sessions: sessionmaker[Session], redis_server: RedisServer
+) -> None:
+    bus = Bus(redis_server.url)
+    with Relay(outbox, [DatabaseSink(sessions), RedisSink(bus)]) as relay:
+        for number in range(300):
+            outbox.append(life(number))
+            if number == 150:
+                redis_server.stop()
+            if number == 250:
+                time.sleep(0.5)  # the relay meets the dead server
+                redis_server.start()
+        assert relay.flush(timeout=60)
+    assert_same_events(bus, sessions, number=300)
+
+
+def test_also_when_the_program_died_after_sending_and_before_noting_it(
+    outbox: Outbox, sessions: sessionmaker[Session], redis_server: RedisServer
+) -> None:
+    bus = Bus(redis_server.url)
+    outbox.append([event for number in range(50) for event in life(number)])
+    bus.publish(outbox.read(after=0, limit=80))
+    with Relay(outbox, [DatabaseSink(sessions), RedisSink(bus)]) as relay:
+        assert relay.flush(timeout=30)
+    assert_same_events(bus, sessions, number=50)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://me:hunter2@host", "cannot be read"),
+        ("redis://me:hunter2@host:port/0", "cannot be read"),
+        ("redis://:hunter2@127.0.0.1:1/0", "refused"),
+    ],
+)
+def test_a_bad_url_is_one_line_without_password(url: str, message: str) -> None:
+    with pytest.raises(StorageError, match=message) as error:
+        Bus(url).ping()
+    assert "hunter2" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_wrong_password_is_one_line_without_it(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, "--requirepass", "right")
+    server.start()
+    try:
+        with pytest.raises(StorageError, match="redis://") as error:
+            Bus(server.url.replace("//", "//:hunter2@")).ping()
+        assert "hunter2" not in str(error.value)
+        with pytest.raises(StorageError, match="Authentication required"):
+            Bus(server.url).ping()
+        Bus(server.url.replace("//", "//:right@")).ping()
+    finally:
+        server.stop()
