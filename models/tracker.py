@@ -21,6 +21,7 @@ CONFUSED = (
     ("backpack", "handbag", "suitcase"),
     ("bottle", "wine glass", "cup", "bowl", "vase"),
     ("cell phone", "remote"),
+    ("sports ball", "frisbee", "orange", "apple"),
     ("bed", "couch"),
     ("car", "truck", "bus"),
     ("bicycle", "motorcycle"),

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from models.pairs import PairScores
 from stream.frames import Beliefs, Round, ScoredFrame, SmoothedFrame
@@ -43,6 +44,7 @@ class Smoothing:
 
     filter: str  # "average" | "two_state"
     verbs: tuple[VerbSmoothing, ...]  # (V,)
+    exclusive: tuple[int, ...] = ()  # verbs that one person at a time does with a thing
 
     @classmethod
     def from_dict(cls, verbs: Sequence[str], settings: Mapping[str, Any]) -> "Smoothing":
@@ -55,7 +57,12 @@ class Smoothing:
         for where, keys in (("default", default), *special.items()):
             if unknown := set(keys) - known:
                 raise ValueError(f"smoothing.{where}: unknown setting {sorted(unknown)[0]!r}")
-        return cls(name, tuple(VerbSmoothing(**default | special.get(v, {})) for v in verbs))
+        exclusive = settings.get("exclusive", ())
+        return cls(
+            name,
+            tuple(VerbSmoothing(**default | special.get(v, {})) for v in verbs),
+            tuple(i for i, verb in enumerate(verbs) if verb in exclusive),
+        )
 
     def column(self, name: str) -> Floats:
         """One setting of all verbs, (V,)."""
@@ -142,6 +149,7 @@ class Smoother:
     def __init__(self, smoothing: Smoothing) -> None:
         self._filter = make_filter(smoothing)
         self._verbs = len(smoothing.verbs)
+        self._exclusive = np.array(smoothing.exclusive, int)
         self._cameras: dict[str, _Camera] = {}
 
     def smooth(self, rounds: Iterable[Round[ScoredFrame]]) -> Iterator[Round[SmoothedFrame]]:
@@ -169,11 +177,12 @@ class Smoother:
         old = np.array([i for i, pair in enumerate(pairs) if pair in rows], int)
         new = np.array([i for i, pair in enumerate(pairs) if pair not in rows], int)
         at = np.array([rows[pairs[i]] for i in old], int)
+        evidence = share_out(scores, self._exclusive)
         belief = self._filter.predict(camera.belief, elapsed)
         if len(old):
-            belief[at] = self._filter.update(camera.belief[at], scores.evidence[old], elapsed)
+            belief[at] = self._filter.update(camera.belief[at], evidence[old], elapsed)
             camera.seen[at] = now
-        first = self._filter.start(scores.evidence[new], elapsed)
+        first = self._filter.start(evidence[new], elapsed)
         camera.human = np.concatenate([camera.human, scores.human[new]])
         camera.object = np.concatenate([camera.object, scores.object[new]])
         camera.belief = np.concatenate([belief, first]).astype(np.float32)
@@ -192,4 +201,22 @@ def _empty(verbs: int) -> _Camera:
 
 
 def _probability(log_odds: Floats) -> Floats:
-    return (1 / (1 + np.exp(-log_odds))).astype(np.float32)
+    probability: Floats = expit(log_odds).astype(np.float32)
+    return probability
+
+
+def share_out(scores: PairScores, exclusive: npt.NDArray[np.int64]) -> Floats:
+    """Evidence (P, V) in which the holders of one thing compete for the `exclusive` verbs.
+
+    Only one person at a time can hold a cup. With odds o_h of every person h and "nobody" at 1,
+    the share of h is o_h / (1 + sum o), so its log-odds lose log(1 + sum of the others' odds).
+    """
+    evidence = scores.evidence.copy()
+    for thing in np.unique(scores.object):
+        rows = np.flatnonzero(scores.object == thing)
+        if len(rows) < 2:
+            continue
+        odds = np.exp(np.clip(scores.evidence[np.ix_(rows, exclusive)], -30, 30))  # (R, E)
+        others = odds.sum(0, keepdims=True) - odds
+        evidence[np.ix_(rows, exclusive)] -= np.log1p(np.clip(others, 0, None))
+    return evidence

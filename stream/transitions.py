@@ -7,7 +7,8 @@ Lengths are in units of the thing's own size, for cameras differ.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import Enum, auto
 
 import numpy as np
@@ -27,6 +28,8 @@ class TransitionSettings:
     held: float = 0.5  # belief that it is held
     released: float = 0.35  # belief below which nobody holds it
     reach: float = 0.1  # person heights around the person's box in which they can hold it
+    gone_seconds: float = 0.8  # held, then not seen for so long with its place in view: taken
+    let_go_seconds: float = 0.7  # held no longer ago than this when it came to rest: put down
     forget_seconds: float = 8.0  # a thing not seen for so long is new when it comes back
 
 
@@ -46,16 +49,25 @@ class Transition:
     score: float
 
 
+@dataclass(frozen=True, eq=False)
+class _Touch:
+    """The last time somebody seemed to hold the thing."""
+
+    holder: int
+    sighting: Sighting
+
+
 @dataclass
 class _Thing:
     """One thing's recent path and state."""
 
+    born: Box
     path: deque[tuple[float, Box]] = field(default_factory=deque)
     state: _State = _State.UNKNOWN
     place: Box | None = None  # where it rests
-    departed: Sighting | None = None  # first sighting away from its place
-    departed_with: int = -1
+    departed: _Touch | None = None  # first sighting away from its place
     held_since: float | None = None
+    touch: _Touch | None = None
     carrier: int = -1
     carrier_belief: float = 0.0
     seen: float = 0.0
@@ -78,14 +90,14 @@ class Transitions:
         for number in view.row_of:
             if view.class_name(number) == "person":
                 continue
-            thing = self._things.setdefault(number, _Thing())
+            thing = self._things.setdefault(number, _Thing(view.box(number)))
             found += self._advance(number, thing, view, persons)
-        for number in [
-            n
-            for n, thing in self._things.items()
-            if view.media - thing.seen > self._settings.forget_seconds
-        ]:
-            del self._things[number]
+        for number, thing in list(self._things.items()):
+            unseen = view.media - thing.seen
+            if unseen > self._settings.forget_seconds:
+                del self._things[number]
+            elif unseen >= self._settings.gone_seconds:
+                found += self._taken(number, thing, view, persons)
         return found
 
     def _advance(
@@ -97,43 +109,48 @@ class Transitions:
         while thing.path[0][0] < view.media - self._settings.still_seconds:
             thing.path.popleft()
         holder, belief = self._holder(number, box, view, persons)
+        if belief >= self._settings.held:
+            sighting = view.sighting((holder, number), belief)
+            thing.touch = _Touch(holder, sighting) if sighting else thing.touch
         match thing.state:
             case _State.UNKNOWN:
-                return self._from_unknown(number, thing, view, holder, belief)
+                self._from_unknown(thing, view, box, holder, belief)
             case _State.REST:
                 return self._from_rest(number, thing, view, holder, belief)
             case _State.CARRIED:
                 return self._from_carried(number, thing, view, holder, belief)
+        return []
 
     def _from_unknown(
-        self, number: int, thing: _Thing, view: View, holder: int, belief: float
-    ) -> list[Transition]:
+        self, thing: _Thing, view: View, box: Box, holder: int, belief: float
+    ) -> None:
         settings = self._settings
-        if belief >= settings.held and self._held_long(thing, view, settings.still_seconds):
+        moved = _distance(box, thing.born) >= settings.left_sizes
+        if belief >= settings.held:
+            if self._held_long(thing, view, settings.still_seconds) or moved:
+                self._carry_by(thing, holder, belief)
+            return
+        thing.held_since = None
+        if belief >= settings.released and moved:
             self._carry_by(thing, holder, belief)
         elif belief < settings.released and self._is_still(thing, view.media):
-            self._rest_at(thing, view.box(number))
-        if belief < settings.held:
-            thing.held_since = None
-        return []
+            self._rest_at(thing, box)
 
     def _from_rest(
         self, number: int, thing: _Thing, view: View, holder: int, belief: float
     ) -> list[Transition]:
         assert thing.place is not None
         settings, box = self._settings, view.box(number)
-        away = _distance(box, thing.place)
-        if away < settings.left_sizes:
+        if _distance(box, thing.place) < settings.left_sizes:
             thing.departed, thing.held_since = None, None
-            if self._is_still(thing, view.media) and belief < settings.released:
+            if belief < settings.released and self._is_still(thing, view.media):
                 thing.place = box
             return []
         if belief >= settings.held:
-            if thing.departed is None or thing.departed_with != holder:
-                thing.departed = view.sighting((holder, number), belief)
-                thing.departed_with = holder
+            if thing.departed is None or thing.departed.holder != holder:
+                thing.departed = thing.touch
             if thing.departed and self._held_long(thing, view, settings.carry_seconds):
-                event = Transition((holder, number), True, thing.departed, belief)
+                event = Transition((holder, number), True, thing.departed.sighting, belief)
                 self._carry_by(thing, holder, belief)
                 return [event]
             return []
@@ -150,13 +167,36 @@ class Transitions:
             self._carry_by(thing, holder, max(belief, thing.carrier_belief))
         if belief >= settings.released or not self._is_still(thing, view.media):
             return []
-        box = view.box(number)
-        carrier, score = thing.carrier, thing.carrier_belief
-        self._rest_at(thing, box)
-        sighting = view.sighting((carrier, number), score)
-        if sighting is None or not _reaches(sighting.human_box, box, 3 * settings.reach):
-            return []  # thrown or dropped out of reach: it came to rest by itself
+        touch, carrier, score = thing.touch, thing.carrier, thing.carrier_belief
+        since, box = thing.path[0]
+        self._rest_at(thing, view.box(number))
+        if touch is None or since - touch.sighting.media > settings.let_go_seconds:
+            return []  # thrown or dropped: it came to rest by itself
+        media = max(since, touch.sighting.media)
+        wall = view.frame.frame.wall_time - timedelta(seconds=view.media - media)
+        sighting = replace(touch.sighting, media=media, wall=wall, score=score, object_box=box)
         return [Transition((carrier, number), False, sighting, score)]
+
+    def _taken(
+        self, number: int, thing: _Thing, view: View, persons: Iterable[int]
+    ) -> list[Transition]:
+        """A thing at rest was held, and is gone though nobody stands before its place."""
+        touch, place = thing.touch, thing.place
+        if thing.state is not _State.REST or touch is None or place is None:
+            return []
+        if thing.seen - touch.sighting.media > self._settings.let_go_seconds:
+            return []
+        if any(_reaches(view.box(person), place, 0.0) for person in persons):
+            return []
+        thing.state = _State.UNKNOWN
+        if any(
+            _distance(view.box(other), place) < self._settings.left_sizes
+            for other in view.row_of
+            if other not in persons
+        ):
+            return []  # it stands there still, under another number
+        pair = touch.holder, number
+        return [Transition(pair, True, touch.sighting, touch.sighting.score)]
 
     def _holder(
         self, number: int, box: Box, view: View, persons: Iterable[int]
@@ -181,15 +221,15 @@ class Transitions:
         return view.media - thing.held_since >= seconds
 
     def _is_still(self, thing: _Thing, now: float) -> bool:
-        if not thing.path or now - thing.path[0][0] < 0.8 * self._settings.still_seconds:
+        if now - thing.path[0][0] < 0.8 * self._settings.still_seconds:
             return False
         first = thing.path[0][1]
         return all(_distance(box, first) <= self._settings.still_sizes for _, box in thing.path)
 
     def _rest_at(self, thing: _Thing, box: Box) -> None:
         thing.state, thing.place = _State.REST, box
-        thing.departed, thing.held_since, thing.carrier = None, None, -1
-        thing.carrier_belief = 0.0
+        thing.departed, thing.held_since, thing.touch = None, None, None
+        thing.carrier, thing.carrier_belief = -1, 0.0
 
     def _carry_by(self, thing: _Thing, holder: int, belief: float) -> None:
         thing.state, thing.place, thing.departed = _State.CARRIED, None, None
