@@ -1,0 +1,94 @@
+"""A pipeline is a chain of generators, each run by a thread of its own.
+
+Items and errors travel down the chain in order; only "stop" travels up.
+A stage is any function from an iterable to an iterator: it knows no thread and no queue.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from queue import Full, Queue
+from typing import Any
+
+from stream.stats import Link
+
+Stage = Callable[[Iterable[Any]], Iterator[Any]]
+
+_END = object()
+_POLL_SECONDS = 0.05  # how soon a thread blocked on a full queue notices a stop
+
+
+@contextmanager
+def flow(
+    source: Iterable[Any], *stages: Stage, ahead: int, links: list[Link] | None = None
+) -> Iterator[Iterator[Any]]:
+    """Chain `stages` after `source`; each may run `ahead` items before its reader.
+
+    `links` is filled with the numbers of every queue, in order.
+    """
+    numbers = [Link("source"), *(Link(stage.__name__) for stage in stages)]
+    if links is not None:
+        links.extend(numbers)
+    with ExitStack() as open_links:
+        items = open_links.enter_context(closing(_threaded(source, ahead, numbers[0])))
+        for stage, link in zip(stages, numbers[1:], strict=True):
+            items = open_links.enter_context(closing(_threaded(stage(items), ahead, link)))
+        yield items
+
+
+def _threaded(items: Iterable[Any], ahead: int, link: Link) -> Generator[Any, None, None]:
+    """Yield `items` as made by a thread; raise its error in its place in the order."""
+    queue: Queue[Any] = Queue(maxsize=ahead)
+    stop = threading.Event()
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not _put(queue, item, stop, link):
+                    return
+                link.items += 1
+        except BaseException as error:
+            error.add_note(f"stage: {link.name}")
+            failure.append(error)
+        finally:
+            if isinstance(items, Generator):
+                items.close()
+            link.touch(ended=True)
+            _put(queue, _END, stop, link)
+
+    thread = threading.Thread(target=work, name=link.name)
+    thread.start()
+    try:
+        while (item := _get(queue, link)) is not _END:
+            yield item
+        if failure:
+            raise failure[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _put(queue: Queue[Any], item: Any, stop: threading.Event, link: Link) -> bool:
+    """False: nobody reads any more."""
+    began = time.monotonic()
+    try:
+        while not stop.is_set():
+            try:
+                queue.put(item, timeout=_POLL_SECONDS)
+            except Full:
+                continue
+            return True
+        return False
+    finally:
+        if not link.ended:
+            link.put_seconds += time.monotonic() - began
+            link.touch()
+
+
+def _get(queue: Queue[Any], link: Link) -> Any:
+    began = time.monotonic()
+    item = queue.get()
+    link.get_seconds += time.monotonic() - began
+    return item
