@@ -1,0 +1,189 @@
+"""`Settings` and its frozen sections; `load` merges command line, environment and YAML file."""
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+ENV_PREFIX = "HOI_STREAM_"
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the message is one line naming file, key and reason."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Camera(Section):
+    """A video source; `${NAME}` in the URL is taken from the environment."""
+
+    url: str = Field(min_length=1)
+    name: str | None = Field(default=None, pattern=r"^[^\s:/]{1,64}$")
+
+    @field_validator("url")
+    @classmethod
+    def _fill_in(cls, url: str) -> str:
+        def value(match: re.Match[str]) -> str:
+            if match[1] not in os.environ:
+                raise ValueError(f"environment variable {match[1]} is not set")
+            return os.environ[match[1]]
+
+        return re.sub(r"\$\{(\w+)\}", value, url)
+
+
+class Database(Section):
+    url: str = "sqlite:///hoi-stream.db"  # in the current folder
+
+
+class Redis(Section):
+    url: str | None = None
+
+
+class Scoring(Section):
+    detect_fps: float | None = Field(default=None, gt=0, le=1000)  # frames above it are dropped
+
+
+class Smoothing(Section):
+    """What the bundle says, unless it is overridden here; seconds and rates per verb."""
+
+    filter: Literal["average", "two_state"] | None = None
+    default: dict[str, float] = {}
+    verbs: dict[str, dict[str, float]] = {}
+
+
+class Settings(BaseSettings):
+    """All that a deployment may change."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__"
+    )
+
+    cameras: tuple[Camera, ...] = ()
+    bundle: str = "auto"
+    detector: str | None = None  # path of an ONNX file or a name of `transformers`
+    database: Database = Database()
+    redis: Redis = Redis()
+    media: Path = Path("media")  # pictures of events and the outbox
+    scoring: Scoring = Scoring()
+    smoothing: Smoothing = Smoothing()
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits over what decides which events are found, the bundle aside."""
+        facts = {
+            "detector": Path(self.detector).name if self.detector else None,
+            "scoring": self.scoring.model_dump(),
+            "smoothing": self.smoothing.model_dump(),
+        }
+        text = json.dumps(facts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load(path: Path | None = None, **overrides: Any) -> Settings:
+    """Command line (`overrides`, None: not given) over environment over file over default."""
+    given = _read(path) if path is not None else {}
+    _check_environment()
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],  # noqa: ARG003
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[Any, ...]:
+            return init_settings, env_settings, lambda: given
+
+    try:
+        loaded = Loaded(**_without_none(overrides))
+    except ValidationError as error:
+        raise SettingsError(_one_line(error, path, given)) from error
+    except ValueError as error:  # pydantic-settings cannot read an environment variable
+        raise SettingsError(f"environment: {str(error).splitlines()[0]}") from error
+    return Settings.model_construct(**{n: getattr(loaded, n) for n in Settings.model_fields})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"{path}: not valid YAML{where}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise SettingsError(f"{path}: must be a mapping of setting names to values")
+    return content
+
+
+def _check_environment() -> None:
+    """pydantic-settings ignores a misspelt variable; we do not."""
+    for name in os.environ:
+        if not name.upper().startswith(ENV_PREFIX):
+            continue
+        first = name[len(ENV_PREFIX) :].split("__")[0].lower()
+        if first not in Settings.model_fields:
+            near = difflib.get_close_matches(first, Settings.model_fields, 1)
+            hint = f"; did you mean {ENV_PREFIX}{near[0].upper()}?" if near else ""
+            raise SettingsError(f"environment: unknown variable {name}{hint}")
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_none(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _one_line(error: ValidationError, path: Path | None, given: Mapping[str, Any]) -> str:
+    """The first thing that is wrong: where it was set, its key path, why, the nearest key."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    keys = [str(part) for part in first["loc"]]
+    key = ".".join(keys)
+    where = str(path) if path is not None and _has(given, first["loc"]) else "settings"
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], list(_siblings(keys[:-1])), 1)
+        hint = f"; did you mean {'.'.join([*keys[:-1], near[0]])}?" if near else ""
+        return f"{where}: unknown key {key}{hint}"
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    return f"{where}: {key}: {reason[:1].lower()}{reason[1:]}"
+
+
+def _has(given: Any, loc: tuple[int | str, ...]) -> bool:
+    for part in loc:
+        keys = range(len(given)) if isinstance(given, list) else given
+        if not isinstance(given, list | Mapping) or part not in keys:
+            return False
+        given = given[part]
+    return True
+
+
+def _siblings(keys: list[str]) -> Iterator[str]:
+    """Valid keys beside the last one of a path."""
+    model: type[BaseModel] = Settings
+    for key in keys:
+        if key == "cameras":
+            model = Camera
+        elif key in model.model_fields:
+            inner = model.model_fields[key].annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
+    yield from model.model_fields
