@@ -169,10 +169,10 @@ def _one_line(error: ValidationError, path: Path | None, given: Mapping[str, Any
 
 def _has(given: Any, loc: tuple[int | str, ...]) -> bool:
     for part in loc:
-        keys = range(len(given)) if isinstance(given, list) else given
-        if not isinstance(given, list | Mapping) or part not in keys:
+        items = dict(enumerate(given)) if isinstance(given, list) else given
+        if not isinstance(items, Mapping) or part not in items:
             return False
-        given = given[part]
+        given = items[part]
     return True
 
 

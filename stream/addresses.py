@@ -1,0 +1,92 @@
+"""Which sources a user means: paths, folders, globs and URLs, their names, and no secret shown."""
+
+import glob
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream.errors import SourceError
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg"),
+    *(".mpeg", ".flv", ".wmv", ".3gp", ".ogv", ".h264"),
+)
+_SCHEMES = ("rtsp", "rtsps", "http", "https")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a camera's frames come from; `url` may hold a password, `shown` never does."""
+
+    name: str
+    url: str
+    live: bool
+
+    @property
+    def shown(self) -> str:
+        return redact(self.url)
+
+
+def redact(text: str) -> str:
+    """The text without user names, passwords and keys in its URLs."""
+    text = re.sub(r"(\w+://)\S*@", r"\1***@", text)
+    secret = r"([?&][^=&\s]*(?:pass|pwd|token|key|secret|auth|sig)[^=&\s]*=)[^&\s]+"
+    return re.sub(secret, r"\1***", text, flags=re.IGNORECASE)
+
+
+def find_sources(wanted: Sequence[tuple[str | None, str]]) -> list[Source]:
+    """(name or None, URL, path, folder or glob) to sources with names of their own."""
+    found: list[Source] = []
+    taken: set[str] = set()
+    for name, url in wanted:
+        for one in _expand(url):
+            found.append(Source(_unique(name or name_of(one), taken), one, _is_live(one)))
+    return found
+
+
+def _expand(url: str) -> list[str]:
+    if "://" in url:
+        scheme = url.split("://")[0].lower()
+        if scheme != "file" and scheme not in _SCHEMES:
+            raise SourceError(f"{redact(url)}: {scheme} is not one of {', '.join(_SCHEMES)}, file")
+        return [url] if scheme != "file" else _expand(url[len("file://") :])
+    path = Path(url)
+    if path.is_dir():
+        inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in VIDEO_SUFFIXES]
+        if not inside:
+            raise SourceError(f"{url}: there is no video in this folder")
+        return [str(p) for p in inside]
+    if not path.exists() and glob.has_magic(url):
+        matches = sorted(glob.glob(url))
+        if not matches:
+            raise SourceError(f"{url}: no file matches")
+        return matches
+    return [url]
+
+
+def _is_live(url: str) -> bool:
+    if url.startswith("/dev/video"):
+        return True
+    path = re.split(r"[?#]", url)[0]
+    return "://" in url and Path(path).suffix.lower() not in VIDEO_SUFFIXES
+
+
+def name_of(url: str) -> str:
+    """A camera's name from its file or address, without what could be a secret."""
+    if "://" in url:
+        place = url.split("://", 1)[1].rsplit("@", 1)[-1]
+        stem = re.split(r"[?#]", place)[0].strip("/")
+    else:
+        stem = Path(url).stem
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-")[:64] or "camera"
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """Two files of the same name in two folders are two cameras."""
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name}-{number}"
+    taken.add(unique)
+    return unique
