@@ -7,7 +7,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
+import av
+import numpy as np
 import pytest
 import redis
 from sqlalchemy.orm import Session, sessionmaker
@@ -109,3 +112,48 @@ def postgres_url(postgres_server: str) -> str:
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
     return postgres_server
+
+
+class MakeVideo(Protocol):
+    def __call__(
+        self,
+        name: str = "video.mp4",
+        *,
+        frames: int = 25,
+        rate: int = 25,
+        size: tuple[int, int] = (128, 96),
+        **options: str,
+    ) -> Path: ...
+
+
+@pytest.fixture
+def make_video(tmp_path: Path) -> MakeVideo:
+    """Encodes H.264: frame n is grey of level 8 n (mod 240), with a red left half."""
+
+    def make(
+        name: str = "video.mp4",
+        *,
+        frames: int = 25,
+        rate: int = 25,
+        size: tuple[int, int] = (128, 96),
+        **options: str,
+    ) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w", options=options) as container:
+            stream = container.add_stream("libx264", rate=rate, options={"crf": "12"})
+            stream.width, stream.height = size
+            for n in range(frames):
+                image = np.full((size[1], size[0], 3), 8 * n % 240, np.uint8)
+                image[:, : size[0] // 2] = (200, 0, 0)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode(None))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def video(make_video: MakeVideo) -> Path:
+    """One second of H.264, 25 frames of 128x96."""
+    return make_video()
