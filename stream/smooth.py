@@ -18,6 +18,8 @@ from stream.frames import Beliefs, Round, ScoredFrame, SmoothedFrame
 
 Floats = npt.NDArray[np.float32]
 
+FILTERS = ("average", "two_state")
+
 _FORGET_SECONDS = 3.0  # a pair that was not seen for so long has no belief any more
 _EVIDENCE_LIMIT = 6.0  # log-odds; one frame may not decide alone
 
@@ -50,8 +52,8 @@ class Smoothing:
     def from_dict(cls, verbs: Sequence[str], settings: Mapping[str, Any]) -> "Smoothing":
         """`{"filter": ..., "default": {...}, "verbs": {name: {...}}}`; ValueError names a typo."""
         name = settings.get("filter", "average")
-        if name not in ("average", "two_state"):
-            raise ValueError(f"smoothing.filter must be average or two_state, not {name!r}")
+        if name not in FILTERS:
+            raise ValueError(f"smoothing.filter must be {' or '.join(FILTERS)}, not {name!r}")
         default, special = settings.get("default", {}), settings.get("verbs", {})
         known = {f.name for f in fields(VerbSmoothing)}
         for where, keys in (("default", default), *special.items()):

@@ -145,6 +145,37 @@ def test_a_thing_at_rest_that_is_held_and_leaves_is_picked_up_and_put_down() -> 
     assert up.human_track == down.human_track == "gate:0:1"
 
 
+def test_a_thing_that_was_held_and_is_gone_was_picked_up() -> None:
+    def taken(t: float) -> Sequence[float] | None:
+        return (190, 280) if t < 3 else None
+
+    (up,) = ends(told(6, holding((2, 3)), taken), "pick up")
+    assert up.media_start == pytest.approx(2.9)
+
+
+def test_a_thing_behind_a_person_is_not_taken() -> None:
+    def hidden(t: float) -> Sequence[float] | None:
+        return (150, 200) if t < 3 else None
+
+    assert ends(told(6, holding((2, 3)), hidden), "pick up") == []
+
+
+def test_a_thing_that_vanishes_untouched_is_not_taken() -> None:
+    def vanishes(t: float) -> Sequence[float] | None:
+        return (190, 280) if t < 3 else None
+
+    assert told(6, holding(), vanishes) == []
+
+
+def test_a_thrown_thing_that_comes_to_rest_is_not_put_down() -> None:
+    def flies(t: float) -> Sequence[float]:
+        if t < 2:
+            return 150 + 12 * np.sin(4 * t), 200
+        return 150 + 40 * min(t - 2, 1.5), 200 + 50 * min(t - 2, 1.5)
+
+    assert ends(told(7, holding((0, 2)), flies), "put down") == []
+
+
 def test_holding_a_thing_that_never_rested_is_no_pick_up() -> None:
     def moving(t: float) -> Sequence[float]:
         return 150 + 12 * np.sin(4 * t), 200

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from models.pairs import PairScores
 from stream.frames import Beliefs, Frame, Round, ScoredFrame
-from stream.smooth import Smoother, Smoothing
-
-FILTERS = ("average", "two_state")
+from stream.smooth import FILTERS, Smoother, Smoothing, share_out
 
 
 def smoothing(name: str) -> Smoothing:
@@ -102,3 +100,14 @@ def test_a_typo_in_the_settings_is_named() -> None:
         Smoothing.from_dict(("hold",), {"verbs": {"hold": {"entre": 0.5}}})
     with pytest.raises(ValueError, match="kalman"):
         Smoothing.from_dict(("hold",), {"filter": "kalman"})
+
+
+def test_two_persons_at_one_cup_share_the_belief_and_two_at_a_bench_do_not() -> None:
+    evidence = np.array([[2.0, 2.0], [1.0, 1.0]], np.float32)
+    scores = PairScores(
+        np.array([1, 3]), np.array([2, 2]), evidence, np.zeros((2, 4), np.float16), evidence
+    )
+    shared = share_out(scores, np.array([0]))
+    odds = np.exp(evidence[:, 0])
+    assert 1 / (1 + np.exp(-shared[:, 0])) == pytest.approx(odds / (1 + odds.sum()), rel=1e-5)
+    assert shared[:, 1].tolist() == [2.0, 1.0]
