@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from sqlalchemy import ColumnElement, Select, case, func, or_, select, update
@@ -16,6 +16,17 @@ from storage.tables import InteractionRow, RunRow
 
 _COLUMNS = tuple(column.name for column in InteractionRow.__table__.columns)
 _KEPT = ("vector", "snapshot", "clip")  # a later phase without them does not take them away
+
+
+class Filters(TypedDict, total=False):
+    """What to look for; None and a missing key ask for anything, an empty list for nothing."""
+
+    camera: str | None
+    verbs: Collection[str] | None
+    object_classes: Collection[str] | None
+    human: str | Collection[str] | None  # track ids
+    since: datetime | None  # bounds of the time in which it was going on
+    until: datetime | None
 
 
 def start_run(
@@ -73,52 +84,25 @@ def add_interactions(session: Session, *, interactions: Sequence[Interaction]) -
 
 
 def find_interactions(
-    session: Session,
-    *,
-    camera: str | None = None,
-    verbs: Collection[str] | None = None,
-    object_classes: Collection[str] | None = None,
-    human: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    limit: int = 100,
-    offset: int = 0,
+    session: Session, *, limit: int = 100, offset: int = 0, **filters: Unpack[Filters]
 ) -> Sequence[Interaction]:
-    """Newest first; `since` and `until` bound the time in which it was going on."""
-    query = select(InteractionRow).where(
-        *_filters(camera, verbs, object_classes, human, since, until)
-    )
+    """Newest first; open events included."""
+    query = select(InteractionRow).where(*_conditions(**filters))
     query = query.order_by(InteractionRow.started_at.desc(), InteractionRow.id)
     return _interactions(session, query.limit(limit).offset(offset))
 
 
-def count_interactions(
-    session: Session,
-    *,
-    camera: str | None = None,
-    verbs: Collection[str] | None = None,
-    object_classes: Collection[str] | None = None,
-    human: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> int:
-    conditions = _filters(camera, verbs, object_classes, human, since, until)
-    query = select(func.count()).select_from(InteractionRow).where(*conditions)
+def count_interactions(session: Session, **filters: Unpack[Filters]) -> int:
+    query = select(func.count()).select_from(InteractionRow).where(*_conditions(**filters))
     return session.execute(query).scalar_one()
 
 
-def count_by_verb(
-    session: Session,
-    *,
-    camera: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> dict[str, int]:
+def count_by_verb(session: Session, **filters: Unpack[Filters]) -> dict[str, int]:
     """Verb to number of interactions, most frequent first."""
     number = func.count()
     query = (
         select(InteractionRow.verb, number)
-        .where(*_filters(camera, None, None, None, since, until))
+        .where(*_conditions(**filters))
         .group_by(InteractionRow.verb)
         .order_by(number.desc(), InteractionRow.verb)
     )
@@ -135,6 +119,11 @@ def verbs_seen(session: Session) -> list[str]:
 
 def object_classes_seen(session: Session) -> list[str]:
     return _distinct(session, InteractionRow.object_class)
+
+
+def humans_seen(session: Session, *, camera: str | None = None) -> list[str]:
+    """Tracks of persons."""
+    return _distinct(session, InteractionRow.human_track, *_conditions(camera=camera))
 
 
 def latest(session: Session, *, limit: int = 20) -> Sequence[Interaction]:
@@ -173,27 +162,20 @@ def close_crashed(
     return closed
 
 
-def _filters(
-    camera: str | None,
-    verbs: Collection[str] | None,
-    object_classes: Collection[str] | None,
-    human: str | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if camera is not None:
-        conditions.append(InteractionRow.camera == camera)
-    if verbs is not None:
-        conditions.append(InteractionRow.verb.in_(verbs))
-    if object_classes is not None:
-        conditions.append(InteractionRow.object_class.in_(object_classes))
-    if human is not None:
-        conditions.append(InteractionRow.human_track == human)
-    if since is not None:
-        conditions.append(InteractionRow.ended_at >= since)
-    if until is not None:
-        conditions.append(InteractionRow.started_at <= until)
+def _conditions(**filters: Unpack[Filters]) -> list[ColumnElement[bool]]:
+    row, conditions = InteractionRow, list[ColumnElement[bool]]()
+    if (camera := filters.get("camera")) is not None:
+        conditions.append(row.camera == camera)
+    if (verbs := filters.get("verbs")) is not None:
+        conditions.append(row.verb.in_(verbs))
+    if (classes := filters.get("object_classes")) is not None:
+        conditions.append(row.object_class.in_(classes))
+    if (human := filters.get("human")) is not None:
+        conditions.append(row.human_track.in_([human] if isinstance(human, str) else human))
+    if (since := filters.get("since")) is not None:
+        conditions.append(row.ended_at >= since)
+    if (until := filters.get("until")) is not None:
+        conditions.append(row.started_at <= until)
     return conditions
 
 
@@ -207,8 +189,10 @@ def _rank(phase: Any, end_reason: Any) -> ColumnElement[int]:
     )
 
 
-def _distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:
-    return list(session.scalars(select(column).distinct().order_by(column)))
+def _distinct(
+    session: Session, column: InstrumentedAttribute[str], *conditions: ColumnElement[bool]
+) -> list[str]:
+    return list(session.scalars(select(column).where(*conditions).distinct().order_by(column)))
 
 
 def _interactions(session: Session, query: Select[InteractionRow]) -> list[Interaction]:

