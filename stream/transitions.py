@@ -67,6 +67,7 @@ class _Thing:
     place: Box | None = None  # where it rests
     departed: _Touch | None = None  # first sighting away from its place
     held_since: float | None = None
+    still_since: float | None = None
     touch: _Touch | None = None
     carrier: int = -1
     carrier_belief: float = 0.0
@@ -108,6 +109,8 @@ class Transitions:
         thing.path.append((view.media, box))
         while thing.path[0][0] < view.media - self._settings.still_seconds:
             thing.path.popleft()
+        still = self._is_still(thing, view.media)
+        thing.still_since = (thing.still_since or thing.path[0][0]) if still else None
         holder, belief = self._holder(number, box, view, persons)
         if belief >= self._settings.held:
             sighting = view.sighting((holder, number), belief)
@@ -133,7 +136,7 @@ class Transitions:
         thing.held_since = None
         if belief >= settings.released and moved:
             self._carry_by(thing, holder, belief)
-        elif belief < settings.released and self._is_still(thing, view.media):
+        elif belief < settings.released and thing.still_since is not None:
             self._rest_at(thing, box)
 
     def _from_rest(
@@ -143,7 +146,7 @@ class Transitions:
         settings, box = self._settings, view.box(number)
         if _distance(box, thing.place) < settings.left_sizes:
             thing.departed, thing.held_since = None, None
-            if belief < settings.released and self._is_still(thing, view.media):
+            if belief < settings.released and thing.still_since is not None:
                 thing.place = box
             return []
         if belief >= settings.held:
@@ -155,7 +158,7 @@ class Transitions:
                 return [event]
             return []
         thing.held_since = None
-        if self._is_still(thing, view.media):
+        if thing.still_since is not None:
             self._rest_at(thing, box)
         return []
 
@@ -165,16 +168,16 @@ class Transitions:
         settings = self._settings
         if holder >= 0 and belief >= settings.held:
             self._carry_by(thing, holder, max(belief, thing.carrier_belief))
-        if belief >= settings.released or not self._is_still(thing, view.media):
+        since = thing.still_since
+        if belief >= settings.released or since is None:
             return []
         touch, carrier, score = thing.touch, thing.carrier, thing.carrier_belief
-        since, box = thing.path[0]
-        self._rest_at(thing, view.box(number))
+        box = view.box(number)
+        self._rest_at(thing, box)
         if touch is None or since - touch.sighting.media > settings.let_go_seconds:
             return []  # thrown or dropped: it came to rest by itself
-        media = max(since, touch.sighting.media)
-        wall = view.frame.frame.wall_time - timedelta(seconds=view.media - media)
-        sighting = replace(touch.sighting, media=media, wall=wall, score=score, object_box=box)
+        wall = view.frame.frame.wall_time - timedelta(seconds=view.media - since)
+        sighting = replace(touch.sighting, media=since, wall=wall, score=score, object_box=box)
         return [Transition((carrier, number), False, sighting, score)]
 
     def _taken(
