@@ -7,13 +7,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from storage.interactions import Interaction
-from storage.question import AskError, Encode, Question, understand
+from storage.question import AskError, Question, understand
 from storage.repository import Filters, count_interactions, find_interactions, humans_seen
 
 __all__ = [
     "Answer",
     "AskError",
-    "Encode",
     "Question",
     "Row",
     "answer",
@@ -72,8 +71,8 @@ def answer(
 
 def person_label(track: str) -> str:
     """`gate:0:3` as people say it: person 3 (gate)."""
-    camera, _, number = track.rsplit(":", 2)
-    return f"person {number} ({camera})"
+    camera, epoch, number = (*track.rsplit(":", 2), "", "")[:3]
+    return f"person {number} ({camera})" if epoch and number else track
 
 
 def _answer(

@@ -131,10 +131,11 @@ class Outbox:
                 "DELETE FROM events WHERE seq <= (SELECT min(seq) FROM cursors)"
             ).rowcount
 
-    def wait(self, *, after: int, timeout: float) -> bool:
-        """Until there is a row after this one, or the time is over."""
+    def wait(self, *, after: int, timeout: float) -> None:
+        """Until there may be a row after this one, someone calls `wake`, or the time is over."""
         with self._grown:
-            return self._grown.wait_for(lambda: self._last > after, timeout)
+            if self._last <= after:
+                self._grown.wait(timeout)
 
     def wait_delivered(self, sinks: Sequence[str], *, upto: int, timeout: float) -> bool:
         def done() -> bool:

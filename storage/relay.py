@@ -121,6 +121,7 @@ class Relay:
                     self._outbox.wait(after=self._cursors[sink.name], timeout=_IDLE_SECONDS)
                     continue
                 self._send(sink, rows, in_doubt=in_doubt)
+                self._note(sink, None)
                 self._advance(sink, rows[-1].seq)
             except Exception as error:
                 if not isinstance(error, StorageError):
@@ -130,7 +131,6 @@ class Relay:
                 self._hold(pause)
                 pause = min(pause * 2, _LAST_RETRY)
             else:
-                self._note(sink, None)
                 in_doubt, pause = False, _FIRST_RETRY
 
     def _send(self, sink: Sink, rows: Sequence[OutboxRow], *, in_doubt: bool) -> None:

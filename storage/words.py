@@ -117,8 +117,8 @@ PARTICLES = _set("up down off away out over")
 PREPOSITIONS = _set("at by camera cameras from in inside near of on to with")
 FILLERS = _set(
     "all am and anything are be been being can could each ever event events find give has how i"
-    " interaction interactions is it list many may me much often or please show something tell"
-    " there thing things time times us was we were will would you"
+    " interaction interactions is it item items list many may me much object objects"
+    " often or please show something tell there thing things time times us was we were will would you"
 )
 # They turn a question round or order it: leaving one out would answer another question.
 OPERATORS = _set(
@@ -128,8 +128,8 @@ OPERATORS = _set(
 
 
 def tokens_of(text: str) -> list[str]:
-    """Lower-case words; `camera:0:1` and `don't` are one word each."""
-    return re.findall(r"\w+(?:[:'’.-]+\w+)*", text.lower())
+    """Lower-case words; `camera:0:1` and `don't` are one word each, `who's` is `who`."""
+    return re.findall(r"\w+(?:[:'’.-]+\w+)*", re.sub(r"['’]s\b", "", text.lower()))
 
 
 def base_forms(word: str) -> set[str]:

@@ -13,6 +13,8 @@ import av
 import numpy as np
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage.database import make_engine, make_sessions, upgrade
@@ -61,7 +63,7 @@ class RedisServer:
         command += ["--dir", str(self._folder), *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         until = time.monotonic() + 20
-        client = redis.Redis(port=self.port)
+        client = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0))
         while time.monotonic() < until:
             try:
                 client.ping()

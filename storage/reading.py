@@ -1,0 +1,163 @@
+"""Finding verbs, objects and cameras among the words of a question, one kind after the other."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from storage.words import (
+    ANY_VERB,
+    DETERMINERS,
+    FILLERS,
+    OBJECT_SYNONYMS,
+    OPERATORS,
+    PARTICLES,
+    PEOPLE,
+    PREPOSITIONS,
+    VERB_SYNONYMS,
+    base_forms,
+    named,
+    singulars,
+    tokens_of,
+)
+
+Encode = Callable[[list[str]], npt.NDArray[np.floating]]  # (n,) phrases -> (n, D)
+
+WH_COLUMNS = {
+    **{"who": "who", "whom": "who", "whose": "who", "what": "what", "which": "what"},
+    **{"where": "camera", "when": "time"},
+}
+_NEAR = 0.9  # cosine from which a foreign word is taken for one we know
+_GAP = 5  # words between a verb and its particle: "picked the big red box up"
+
+
+@dataclass
+class Reading:
+    """Words of a question, and which of them are explained."""
+
+    words: list[str]
+    free: set[int] = field(default_factory=set)
+    verbs: dict[str, int] = field(default_factory=dict)  # verb -> where
+    objects: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.free = set(range(len(self.words)))
+
+    def take(self, places: Sequence[int], meanings: Sequence[str], into: dict[str, int]) -> None:
+        self.free -= set(places)
+        into |= dict.fromkeys(meanings, places[0])
+        said = " ".join(self.words[i] for i in places)
+        if (said,) != tuple(meanings):
+            self.notes.append(f"{said}: {' or '.join(meanings)}")
+
+    def before(self, i: int) -> str:
+        return self.words[i - 1] if i else ""
+
+    def find(self, word: str, after: int, within: int) -> int | None:
+        for i in range(after + 1, min(after + 1 + within, len(self.words))):
+            if i in self.free and self.words[i] == word:
+                return i
+        return None
+
+
+def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
+    """Whole names first, the longest first; then synonyms; then "sat" for "sit on"."""
+    for verb in sorted(verbs, key=lambda name: (-len(name.split()), name)):
+        head, *rest = verb.split()
+        for i in sorted(reading.free):
+            if head not in base_forms(reading.words[i]) or reading.before(i) in DETERMINERS:
+                continue
+            places: list[int] = [i]
+            for word in rest:
+                place = reading.find(word, places[-1], _GAP if word in PARTICLES else 1)
+                if place is None:
+                    break
+                places.append(place)
+            if len(places) == len(rest) + 1:
+                reading.take(places, [verb], reading.verbs)
+    for i in sorted(reading.free):
+        forms = base_forms(reading.words[i])
+        if reading.before(i) in DETERMINERS or _phrasal(reading, i):
+            continue
+        synonyms = [v for form in forms for v in VERB_SYNONYMS.get(form, ()) if v in verbs]
+        if synonyms and not ("have" in forms and reading.verbs):  # "have they picked it up"
+            reading.take([i], synonyms, reading.verbs)
+            continue
+        heads = sorted(verb for verb in verbs if verb.split()[0] in forms and " " in verb)
+        if heads and not reading.verbs:
+            reading.take([i], heads, reading.verbs)
+
+
+def _phrasal(reading: Reading, i: int) -> bool:
+    """Is this "take off" or "put on": another verb than its first word?"""
+    after = reading.words[i + 1] if i + 1 < len(reading.words) else ""
+    return after in PARTICLES or (after == "on" and "put" in base_forms(reading.words[i]))
+
+
+def read_objects(reading: Reading, objects: Collection[str]) -> None:
+    """Whole names, then the last word of a name ("ball" for "sports ball"), then synonyms."""
+    for name in sorted(objects, key=lambda name: (-len(name.split()), name)):
+        size = len(name.split())
+        for i in range(len(reading.words) - size + 1):
+            places = list(range(i, i + size))
+            words = [reading.words[place] for place in places]
+            forms = singulars(words[-1])
+            if reading.free.issuperset(places) and named(words, name.lower(), forms):
+                if name == "person" and not any(place < i for place in reading.verbs.values()):
+                    continue  # the one who does it
+                reading.take(places, [name], reading.objects)
+    for i in sorted(reading.free):
+        forms = singulars(reading.words[i])
+        synonyms = [o for form in forms for o in OBJECT_SYNONYMS.get(form, ()) if o in objects]
+        last = [name for name in sorted(objects) if name.lower().split()[-1] in forms]
+        if reading.words[i] not in PEOPLE and (synonyms or last):
+            reading.take([i], synonyms or last, reading.objects)
+    for name, i in list(reading.objects.items()):
+        if " " not in name and i + 1 in reading.objects.values():  # the colour in "orange cup"
+            del reading.objects[name]
+            reading.free.add(i)
+
+
+def read_camera(reading: Reading, cameras: Collection[str]) -> str | None:
+    """A camera's name, behind a preposition or "camera" where it could also be something else."""
+    for name in sorted(cameras, key=len, reverse=True):
+        parts = tokens_of(name)
+        for i in range(len(reading.words) - len(parts) + 1):
+            places = list(range(i, i + len(parts)))
+            start = i - 1 if reading.before(i) in DETERMINERS else i
+            placed = i == 0 or reading.before(start) in PREPOSITIONS
+            said = reading.words[i : i + len(parts)] == parts and reading.free.issuperset(places)
+            if parts and placed and said:
+                reading.free -= set(places)
+                return name
+    return None
+
+
+def read_near(
+    reading: Reading, verbs: Collection[str], objects: Collection[str], encode: Encode
+) -> None:
+    """Words nobody knows are taken for the known name with the nearest embedding, if one is."""
+    unknown = [i for i in unexplained(reading) if reading.words[i] not in OPERATORS]
+    names = [*sorted(verbs), *sorted(objects)]
+    if not unknown or not names:
+        return
+    vectors = np.asarray(encode([*names, *(reading.words[i] for i in unknown)]), np.float64)
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    nearness = vectors[len(names) :] @ vectors[: len(names)].T  # (unknown, names)
+    for i, row in zip(unknown, nearness, strict=True):
+        best = int(np.argmax(row))
+        if np.isfinite(row[best]) and row[best] >= _NEAR:
+            into = reading.verbs if best < len(verbs) else reading.objects
+            reading.take([i], [names[best]], into)
+            reading.notes[-1] += f" (the nearest, {row[best]:.2f})"
+
+
+def unexplained(reading: Reading) -> list[int]:
+    explained = FILLERS | DETERMINERS | PREPOSITIONS | PEOPLE | ANY_VERB | set(WH_COLUMNS)
+    return [
+        i
+        for i in sorted(reading.free)
+        if reading.words[i] not in explained and not base_forms(reading.words[i]) & ANY_VERB
+    ]
