@@ -118,7 +118,8 @@ PREPOSITIONS = _set("at by camera cameras from in inside near of on to with")
 FILLERS = _set(
     "all am and anything are be been being can could each ever event events find give has how i"
     " interaction interactions is it item items list many may me much object objects"
-    " often or please show something tell there thing things time times us was we were will would you"
+    " often or please show something tell there thing things time times us was"
+    " we were will would you"
 )
 # They turn a question round or order it: leaving one out would answer another question.
 OPERATORS = _set(

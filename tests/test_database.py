@@ -44,6 +44,7 @@ def test_sqlite_waits_and_does_not_block_readers(database: str) -> None:
     with make_engine(database).connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL
 
 
 @pytest.mark.parametrize(
