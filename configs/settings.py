@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "HOI_STREAM_"
+_OTHER_VARIABLES = ("home",)  # HOI_STREAM_HOME: where the user's own bundles lie
 
 
 class SettingsError(Exception):
@@ -139,7 +140,7 @@ def _check_environment() -> None:
         if not name.upper().startswith(ENV_PREFIX):
             continue
         first = name[len(ENV_PREFIX) :].split("__")[0].lower()
-        if first not in Settings.model_fields:
+        if first not in Settings.model_fields and first not in _OTHER_VARIABLES:
             near = difflib.get_close_matches(first, Settings.model_fields, 1)
             hint = f"; did you mean {ENV_PREFIX}{near[0].upper()}?" if near else ""
             raise SettingsError(f"environment: unknown variable {name}{hint}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from storage.interactions import Interaction, Phase
-from stream.frames import Change, EventFrame, Image, Round
+from stream.frames import Change, EventFrame, Image, Round, changes_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,7 @@ class Deliver:
                 for frame in round_.frames
             )
             delivered = Round(frames, round_.ended, self._with_pictures(round_.closing))
-            changes = [*(c for frame in frames for c in frame.changes), *delivered.closing]
-            if changes:
+            if changes := changes_of(delivered):
                 self._append([change.interaction for change in changes])
             yield delivered
 

@@ -95,3 +95,8 @@ class Round(Generic[T]):
     frames: tuple[T, ...]
     ended: tuple[str, ...] = ()
     closing: tuple[Change, ...] = ()  # events that ended with their camera
+
+
+def changes_of(round_: Round[EventFrame]) -> tuple[Change, ...]:
+    """All that began, changed or ended in a round."""
+    return (*(change for frame in round_.frames for change in frame.changes), *round_.closing)

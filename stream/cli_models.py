@@ -1,0 +1,54 @@
+"""`stream models`: which bundles are installed, what is in them, whether they are whole."""
+
+from typing import Annotated
+
+import typer
+
+from stream.cli_output import show_rows
+
+app = typer.Typer(help="Model bundles: list, show, verify.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="An installed bundle or a bundle's folder.")]
+
+
+@app.command("list")
+def list_bundles() -> None:
+    """Installed bundles."""
+    from models.bundle import find_bundles, load_bundle
+
+    rows = []
+    for name in sorted(find_bundles()):
+        bundle = load_bundle(name)
+        detector = "its own" if bundle.has_detector else "--detector"
+        rows.append((name, bundle.hash, bundle.manifest.footage, detector, str(bundle.folder)))
+    show_rows(("name", "hash", "footage", "detector", "folder"), rows)
+
+
+@app.command("show")
+def show_bundle(name: NameArgument) -> None:
+    """What a bundle is made of and which verbs it knows."""
+    from models.bundle import load_bundle
+
+    bundle = load_bundle(name)
+    manifest, vocabulary = bundle.manifest, bundle.vocabulary
+    rows = [
+        ("name", f"{manifest.name} {manifest.version}"),
+        ("about", manifest.description),
+        ("hash", bundle.hash),
+        ("folder", str(bundle.folder)),
+        ("footage", manifest.footage),
+        ("verbs", ", ".join(vocabulary.verb_names)),
+        ("objects", ", ".join(vocabulary.objects)),
+        *((f"licence of {what}", licence) for what, licence in manifest.licences.items()),
+        *((f"SHA-256 of {file}", digest) for file, digest in manifest.files.items()),
+    ]
+    show_rows(("", ""), rows)
+
+
+@app.command("verify")
+def verify_bundle(name: NameArgument) -> None:
+    """Check every file of a bundle against its SHA-256."""
+    from models.bundle import load_bundle
+
+    bundle = load_bundle(name)
+    typer.echo(f"{bundle.name} {bundle.hash}: {len(bundle.manifest.files)} files are as they were")

@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="YAML file, see configs/default.yaml.")
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database", help="Where events are kept, e.g. postgresql+psycopg://... ."),
+]
+BundleOption = Annotated[
+    str | None,
+    typer.Option("--bundle", "-b", help="Model bundle: auto, world, boxes or a folder."),
+]
+DetectorOption = Annotated[
+    str | None,
+    typer.Option("--detector", "-d", help="COCO detector: a .onnx file or a transformers model."),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Events as JSON lines, each when it ends; nothing else.")
+]
+ClipsOption = Annotated[int, typer.Option("--clips", min=1, help="How many held-out clips.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", help="Where the data lie: vcoco:PATH of the folder.")
+]

@@ -1,0 +1,142 @@
+"""Commands around the pipeline: configuration, database, dashboard, and what this machine has."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from configs.settings import ENV_PREFIX, load
+from models.errors import ModelError
+from storage.errors import StorageError
+from stream.addresses import find_sources, redact
+from stream.cli_options import ConfigOption, DatabaseOption
+from stream.cli_output import show_rows
+
+config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
+db_app = typer.Typer(help="Look after the database.", no_args_is_help=True)
+
+_ROOT = Path(__file__).parents[1]
+_LIBRARIES = ("torch", "onnxruntime", "av", "supervision", "trackers", "transformers", "sqlalchemy")
+
+
+@config_app.command("check")
+def check_config(config: ConfigOption = None) -> None:
+    """Say whether the configuration can be used."""
+    settings = load(config)
+    sources = find_sources([(camera.name, camera.url) for camera in settings.cameras])
+    typer.echo(f"good: {len(sources)} sources, settings {settings.hash}")
+
+
+@config_app.command("show")
+def show_config(config: ConfigOption = None) -> None:
+    """Show every setting as file, environment and defaults make it; passwords are hidden."""
+    rows = _flat("", load(config).model_dump(mode="json"))
+    show_rows(("setting", "value"), rows)
+
+
+@db_app.command("upgrade")
+def upgrade_database(config: ConfigOption = None, database: DatabaseOption = None) -> None:
+    """Create the database or bring it to the newest schema."""
+    from storage.database import make_engine, shown, upgrade
+
+    url = load(config, database={"url": database}).database.url
+    engine = make_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    typer.echo(f"{shown(url)} is up to date")
+
+
+def dashboard(
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
+) -> None:
+    """Open the pages over the database; Ctrl-C ends them."""
+    settings = load(config, database={"url": database})
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]),
+        f"{ENV_PREFIX}DATABASE__URL": settings.database.url,
+        f"{ENV_PREFIX}MEDIA": str(settings.media.absolute()),
+    }
+    page = str(_ROOT / "dashboard" / "app.py")
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", page, *options]
+    try:
+        code = subprocess.run(command, env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        code = 0
+    raise typer.Exit(code)
+
+
+def doctor(
+    config: ConfigOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only the exit code.")] = False,
+) -> None:
+    """Show versions, devices, bundles and whether the services answer; 1 if something fails."""
+    settings = load(config)
+    rows = [("python", platform.python_version(), True)]
+    rows += [(name, importlib.metadata.version(name), True) for name in _LIBRARIES]
+    rows += [_device(), _bundles(), _database(settings.database.url)]
+    if settings.redis.url is not None:
+        rows.append(_redis(settings.redis.url))
+    if not quiet:
+        show_rows(
+            ("what", "", ""), [(what, text, "ok" if good else "FAILS") for what, text, good in rows]
+        )
+    raise typer.Exit(0 if all(good for _, _, good in rows) else 1)
+
+
+def _device() -> tuple[str, str, bool]:
+    from models.device import choose_device
+
+    return "device", str(choose_device()), True
+
+
+def _bundles() -> tuple[str, str, bool]:
+    from models.bundle import find_bundles, load_bundle
+
+    names = sorted(find_bundles())
+    try:
+        for name in names:
+            load_bundle(name)
+    except ModelError as error:
+        return "bundles", str(error), False
+    return "bundles", ", ".join(names) or "none", bool(names)
+
+
+def _database(url: str) -> tuple[str, str, bool]:
+    from storage.database import make_engine, shown, upgrade
+
+    try:
+        engine = make_engine(url)
+        upgrade(engine)
+        engine.dispose()
+    except StorageError as error:
+        return "database", str(error), False
+    return "database", shown(url), True
+
+
+def _redis(url: str) -> tuple[str, str, bool]:
+    from storage.bus import Bus
+
+    try:
+        bus = Bus(url)
+        bus.ping()
+        bus.close()
+    except StorageError as error:
+        return "redis", str(error), False
+    return "redis", redact(url), True
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        return [row for key, inner in value.items() for row in _flat(f"{prefix}.{key}", inner)]
+    if isinstance(value, list) and value:
+        return [row for n, inner in enumerate(value) for row in _flat(f"{prefix}.{n}", inner)]
+    return [(prefix.lstrip("."), redact(str(value)))]
