@@ -101,13 +101,13 @@ class Drawing:
 
     def __init__(self) -> None:
         self._moments: deque[tuple[float, Interaction]] = deque()
-        palette = sv.ColorPalette.from_hex([_PERSON_COLOR, _THING_COLOR])
+        palette = sv.ColorPalette([_rgb(_PERSON_COLOR), _rgb(_THING_COLOR)])
         by_row = sv.ColorLookup.INDEX
         self._boxes = sv.BoxAnnotator(palette, thickness=2, color_lookup=by_row)
         self._labels = sv.LabelAnnotator(
             palette, text_scale=0.4, text_padding=3, color_lookup=by_row
         )
-        self._color = sv.Color.from_hex(_EVENT_COLOR)
+        self._color = _rgb(_EVENT_COLOR)
 
     def draw(self, frame: EventFrame) -> Image:
         scene = frame.frame.image.copy()
@@ -156,3 +156,9 @@ class Drawing:
 
 def _centre(box: Any) -> Any:
     return sv.Point(float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
+
+
+def _rgb(text: str) -> sv.Color:
+    """supervision draws on BGR pictures; ours are RGB."""
+    color = sv.Color.from_hex(text)
+    return sv.Color(color.b, color.g, color.r)

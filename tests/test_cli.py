@@ -1,0 +1,219 @@
+"""The command line as a user meets it: output, one line for every error, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from models.coco import CLASSES
+from storage.database import make_engine, make_sessions
+from storage.repository import find_interactions
+from stream.cli import main, parse_since
+
+MakeVideo = Callable[..., Path]
+Cli = Callable[..., tuple[int, str, str]]
+
+ROOT = Path(__file__).parents[1]
+HELD = [[30.0, 10, 70, 90], [60, 40, 72, 52]]  # a person and a cup at their hand
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Path:
+    """An ONNX detector that sees the same person and cup in every picture of 128x96."""
+    values: dict[str, npt.NDArray[Any]] = {
+        "boxes": np.array([HELD], np.float32),
+        "scores": np.array([[0.9, 0.9]], np.float32),
+        "labels": np.array([[CLASSES.index("person"), CLASSES.index("cup")]], np.int64),
+    }
+    kinds = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64}
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
+        for name, value in values.items()
+    ]
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 96, 128])
+    outputs = [
+        helper.make_tensor_value_info(name, kinds[value.dtype], value.shape)
+        for name, value in values.items()
+    ]
+    graph = helper.make_graph(nodes, "still", [picture], outputs)
+    opsets = [helper.make_opsetid("", 17)]
+    path = tmp_path / "still.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+    return path
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
+    """Runs `stream ...` in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return int(str(ended.value.code)), out, err
+
+    return call
+
+
+def test_a_video_becomes_events_in_the_database(
+    cli: Cli, make_video: MakeVideo, detector: Path, tmp_path: Path
+) -> None:
+    video = make_video("kitchen.mp4", frames=75)
+    run = ("run", "--source", video, "--bundle", "boxes", "--detector", detector)
+    code, out, err = cli(*run, "--json", "--save-video", "out/found.mp4")
+    assert code == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert {"hold"} <= {event["verb"] for event in events}
+    assert {event["phase"] for event in events} == {"end"}
+    assert {event["camera"] for event in events} == {"kitchen"}
+    assert "75 frames decoded, " in err
+    assert f"{len(events)} events: " in err
+    assert "bottleneck: " in err
+    assert (tmp_path / "out" / "found.mp4").stat().st_size > 0
+
+    engine = make_engine("sqlite:///hoi-stream.db")
+    with make_sessions(engine)() as session:
+        stored = find_interactions(session)
+    engine.dispose()
+    assert {str(one.id) for one in stored} == {event["id"] for event in events}
+    assert all((tmp_path / "media" / str(one.snapshot)).is_file() for one in stored)
+
+    code, out, err = cli("ask", "who held what")
+    assert code == 0, err
+    assert "cup" in out
+
+    before = {event["id"] for event in events}
+    code, out, _ = cli(*run, "--json")
+    assert {json.loads(line)["id"] for line in out.splitlines()} == before
+
+
+def test_without_json_stdout_stays_empty(cli: Cli, video: Path, detector: Path) -> None:
+    code, out, err = cli("run", "-s", video, "-b", "boxes", "-d", detector)
+    assert (code, out) == (0, "")
+    assert "25 frames decoded" in err
+
+
+def test_one_source_fails_and_the_other_goes_on(cli: Cli, video: Path, detector: Path) -> None:
+    arguments = ("run", "-s", "gone.mp4", "-s", video, "-b", "boxes", "-d", detector)
+    code, _, err = cli(*arguments)
+    assert code == 1
+    assert err.count("stream: gone.mp4: there is no such file") == 1
+    assert "25 frames decoded" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "--source", "gone.mp4"], 1, "gone.mp4: there is no such file"),
+        (["run"], 1, "nothing to watch"),
+        (["run", "-s", "x.mp4", "--config", "gone.yaml"], 1, "gone.yaml: there is no such file"),
+        (["run", "-s", "x.mp4", "--bundle", "gone"], 1, "no bundle 'gone'"),
+        (["run", "-s", "x.mp4", "--detector", "gone.onnx"], 1, "gone.onnx: no such detector"),
+        (["run", "-s", "x.mp4", "--database", "nosuch://x"], 1, "nosuch"),
+        (["run", "-s", "ftp://u:secret@host/x.mp4"], 1, "ftp is not one of"),
+        (["run", "--sauce", "x.mp4"], 2, "No such option: --sauce"),
+        (["walk"], 2, "No such command 'walk'"),
+        (["ask"], 2, "Missing argument"),
+        (["ask", "who", "--since", "soon"], 2, "write 90s, 15m"),
+        (["models", "verify", "gone"], 1, "no bundle 'gone'"),
+    ],
+)
+def test_errors_are_one_line_with_an_exit_code(
+    cli: Cli, detector: Path, arguments: list[str], code: int, message: str
+) -> None:
+    if arguments[0] == "run" and "--bundle" not in arguments:
+        arguments = [*arguments, "--bundle", "boxes"]
+        if "--detector" not in arguments:
+            arguments += ["--detector", str(detector)]
+    got, out, err = cli(*arguments)
+    assert (got, out) == (code, ""), err
+    assert message in err
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("stream: ")
+    assert "secret" not in err
+
+
+def test_config_show_hides_passwords(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOI_STREAM_DATABASE__URL", "postgresql://hoi:s3cret@localhost/hoi")
+    code, out, _ = cli("config", "show")
+    assert code == 0
+    assert "***@localhost" in out
+    assert "s3cret" not in out
+
+
+def test_config_check_names_the_mistake(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("bundel: world\n")
+    code, _, err = cli("config", "check", "--config", "my.yaml")
+    assert (code, err) == (1, "stream: my.yaml: unknown key bundel; did you mean bundle?\n")
+
+
+def test_models_are_listed_shown_and_verified(cli: Cli) -> None:
+    for arguments in (["list"], ["show", "boxes"], ["verify", "boxes"]):
+        code, out, err = cli("models", *arguments)
+        assert code == 0, err
+        assert "boxes" in out
+
+
+def test_db_upgrade_makes_the_database(cli: Cli, tmp_path: Path) -> None:
+    code, out, _ = cli("db", "upgrade", "--database", "sqlite:///new.db")
+    assert (code, out) == (0, "sqlite:///new.db is up to date\n")
+    assert (tmp_path / "new.db").is_file()
+
+
+def test_help_is_quick_and_knows_every_command(cli: Cli) -> None:
+    code, out, _ = cli("--help")
+    assert code == 0
+    commands = "run ask dashboard demo world train evaluate models config db doctor"
+    assert all(f" {command} " in out for command in commands.split())
+
+
+def test_since_takes_spans_and_dates() -> None:
+    now = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    assert parse_since("90m", now) == now - timedelta(minutes=90)
+    assert parse_since("2d", now) == now - timedelta(days=2)
+    assert parse_since("2026-04-30") == datetime(2026, 4, 30, tzinfo=UTC)
+    assert parse_since(None) is None
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_closes_open_events_and_ends_in_order(
+    make_video: MakeVideo, detector: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    video = make_video("long.mp4", frames=3000)
+    command = [sys.executable, "-m", "stream", "run", "-s", str(video), "-b", "boxes"]
+    process = subprocess.Popen(
+        [*command, "-d", str(detector)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    snapshots = tmp_path / "media" / "snapshots"
+    until = time.monotonic() + 60
+    while not snapshots.is_dir() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "stopping" in err
+    assert "frames decoded" in err
+    assert "Traceback" not in err
+    engine = make_engine(f"sqlite:///{tmp_path / 'hoi-stream.db'}")
+    with make_sessions(engine)() as session:
+        stored = find_interactions(session)
+    engine.dispose()
+    assert stored
+    assert all(one.end_reason is not None for one in stored)
