@@ -1,0 +1,15 @@
+"""Device and number format, chosen once and in one place."""
+
+from functools import cache
+
+import torch
+
+
+@cache
+def choose_device() -> torch.device:
+    """CUDA if there is a usable device, else Apple's, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
