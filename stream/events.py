@@ -31,7 +31,9 @@ class Lifecycle:
             if name in values:
                 values[name] = tuple(values[name])
         if "transitions" in values:
-            values["transitions"] = TransitionSettings(**values["transitions"])
+            transitions = dict(values["transitions"])
+            transitions["portable"] = tuple(transitions.get("portable", ()))
+            values["transitions"] = TransitionSettings(**transitions)
         return cls(**values)
 
 

@@ -16,6 +16,9 @@ import numpy as np
 from storage.interactions import Box
 from stream.sightings import Pair, Sighting, View
 
+_HALF = 0.5
+_WHOLE = 0.8  # of its length: a box that lost more is hidden in part
+
 
 @dataclass(frozen=True)
 class TransitionSettings:
@@ -27,10 +30,12 @@ class TransitionSettings:
     carry_seconds: float = 0.2  # away from its place and held for so long: picked up
     held: float = 0.5  # belief that it is held
     released: float = 0.35  # belief below which nobody holds it
+    coupled: float = 0.0  # belief that a thing is held because it moves in a person's reach
     reach: float = 0.1  # person heights around the person's box in which they can hold it
     gone_seconds: float = 0.8  # held, then not seen for so long with its place in view: taken
     let_go_seconds: float = 0.7  # held no longer ago than this when it came to rest: put down
     forget_seconds: float = 8.0  # a thing not seen for so long is new when it comes back
+    portable: tuple[str, ...] = ()  # classes that are picked up at all; none named: every class
 
 
 class _State(Enum):
@@ -89,7 +94,7 @@ class Transitions:
         persons = [n for n in view.row_of if view.class_name(n) == "person"]
         found = []
         for number in view.row_of:
-            if view.class_name(number) == "person":
+            if number in persons or not self._is_portable(view.class_name(number)):
                 continue
             thing = self._things.setdefault(number, _Thing(view.box(number)))
             found += self._advance(number, thing, view, persons)
@@ -111,7 +116,7 @@ class Transitions:
             thing.path.popleft()
         still = self._is_still(thing, view.media)
         thing.still_since = (thing.still_since or thing.path[0][0]) if still else None
-        holder, belief = self._holder(number, box, view, persons)
+        holder, belief = self._holder(number, box, view, persons, self._moves(thing, box))
         if belief >= self._settings.held:
             sighting = view.sighting((holder, number), belief)
             thing.touch = _Touch(holder, sighting) if sighting else thing.touch
@@ -202,10 +207,11 @@ class Transitions:
         return [Transition(pair, True, touch.sighting, touch.sighting.score)]
 
     def _holder(
-        self, number: int, box: Box, view: View, persons: Iterable[int]
+        self, number: int, box: Box, view: View, persons: Iterable[int], moves: bool
     ) -> tuple[int, float]:
         """The person who most likely holds the thing, and the belief that they do."""
         best, best_belief = -1, 0.0
+        least = self._settings.coupled if moves else 0.0
         for person in persons:
             row = view.belief_row((person, number))
             if row is None or not _reaches(view.box(person), box, self._settings.reach):
@@ -213,10 +219,19 @@ class Transitions:
             beliefs = view.frame.beliefs.probabilities[row]
             carry = float(beliefs[self._carry].max(initial=0.0))
             other = float(beliefs[self._other].max(initial=0.0))
-            belief = carry if carry >= other else 0.0
+            belief = max(carry, least) if carry >= other or other < _HALF else 0.0
             if belief > best_belief:
                 best, best_belief = person, belief
         return best, best_belief
+
+    def _is_portable(self, name: str) -> bool:
+        return not self._settings.portable or name in self._settings.portable
+
+    def _moves(self, thing: _Thing, box: Box) -> bool:
+        """Did it go somewhere just now, whole? Half hidden boxes shift without moving."""
+        start = thing.path[0][1]
+        whole = _size(box) >= _WHOLE * _size(thing.place or start)
+        return whole and _distance(box, start) >= self._settings.left_sizes / 2
 
     def _held_long(self, thing: _Thing, view: View, seconds: float) -> bool:
         if thing.held_since is None:
