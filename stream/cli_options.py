@@ -25,5 +25,5 @@ JsonOption = Annotated[
 ]
 ClipsOption = Annotated[int, typer.Option("--clips", min=1, help="How many held-out clips.")]
 DataOption = Annotated[
-    str | None, typer.Option("--data", help="Where the data lie: vcoco:PATH of the folder.")
+    str, typer.Option("--data", help="Where the data lie: vcoco:PATH of the folder.")
 ]
