@@ -20,7 +20,6 @@ def demo(
 ) -> None:
     """Draw a clip, find its interactions, answer a question; say how to see the dashboard."""
     from models.world.clip import write_clip
-
     from stream.cli_ask import answer_question
     from stream.cli_run import run_pipeline
 

@@ -21,6 +21,7 @@ from models.coco import CLASSES
 from storage.database import make_engine, make_sessions
 from storage.repository import find_interactions
 from stream.cli import main, parse_since
+from stream.sources import read_file
 
 MakeVideo = Callable[..., Path]
 Cli = Callable[..., tuple[int, str, str]]
@@ -178,6 +179,22 @@ def test_help_is_quick_and_knows_every_command(cli: Cli) -> None:
     assert code == 0
     commands = "run ask dashboard demo world train evaluate models config db doctor"
     assert all(f" {command} " in out for command in commands.split())
+
+
+def test_what_is_heavy_is_not_loaded_for_small_commands() -> None:
+    code = "import sys, stream.cli; sys.exit('torch' in sys.modules or 'av' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    )
+
+
+def test_a_clip_of_the_world_is_rendered_with_its_truth(cli: Cli, tmp_path: Path) -> None:
+    options = ("--seed", 7, "--seconds", 2, "--out", "clip.mp4", "--truth", "truth.json")
+    code, _, err = cli("world", "render", *options)
+    assert code == 0, err
+    truth = json.loads((tmp_path / "truth.json").read_text())
+    assert len(truth["frames"]) == len(list(read_file(tmp_path / "clip.mp4")))
 
 
 def test_since_takes_spans_and_dates() -> None:
