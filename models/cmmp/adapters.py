@@ -1,0 +1,46 @@
+"""The bottleneck adapter before a CLIP block: all tokens look at the instances (spec 1.7)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+WIDTH = 64
+HEADS = 2
+DROPOUT = 0.1
+
+
+class Adapter(nn.Module):
+    """Adds what the instances say to every token of one block's input."""
+
+    def __init__(self, width: int, bottleneck: int = WIDTH, hidden: int = 2 * WIDTH) -> None:
+        super().__init__()
+        self.down_proj = nn.Linear(width, bottleneck)
+        self.attention = nn.MultiheadAttention(bottleneck, HEADS, dropout=DROPOUT, batch_first=True)
+        self.linear1 = nn.Linear(bottleneck, hidden)
+        self.linear2 = nn.Linear(hidden, bottleneck)
+        self.norm2 = nn.LayerNorm(bottleneck)
+        self.norm3 = nn.LayerNorm(bottleneck)
+        self.up_proj = nn.Linear(bottleneck, width)
+        self.scale = nn.Parameter(torch.full((width,), 1e-9))  # the network starts as plain CLIP
+        self.dropout = nn.Dropout(DROPOUT)
+        nn.init.kaiming_uniform_(self.down_proj.weight, a=math.sqrt(5))
+        nn.init.zeros_(self.down_proj.bias)
+        nn.init.zeros_(self.up_proj.weight)
+        nn.init.zeros_(self.up_proj.bias)
+
+    def decode(self, hidden: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
+        """Bottleneck tokens (B, L, 64) attend to instances (B, N, 64); padding (B, N), True = no."""
+        seen, _ = self.attention(
+            hidden, context, context, key_padding_mask=padding, need_weights=False
+        )
+        hidden = self.norm2(hidden + self.dropout(seen))  # (B, L, 64)
+        inner = self.linear2(self.dropout(self.linear1(hidden).relu()))
+        out: Tensor = self.norm3(hidden + self.dropout(inner))
+        return out
+
+    def forward(self, x: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
+        """Tokens (B, L, W) -> the term to add to them (B, L, W)."""
+        hidden = self.decode(self.down_proj(x).relu(), context, padding)  # (B, L, 64)
+        out: Tensor = self.scale * self.up_proj(hidden)
+        return out

@@ -1,0 +1,47 @@
+"""CLIP's image tower with an adapter before every block (spec 1.7)."""
+
+from collections.abc import Iterator
+
+from open_clip.transformer import VisionTransformer
+from torch import Tensor, nn
+
+from models.cmmp.adapters import Adapter
+
+
+class ImageEncoder(nn.Module):
+    """Images and instance tokens -> one map of joint-space features an image."""
+
+    def __init__(self, visual: VisionTransformer, bottleneck: int, hidden: int) -> None:
+        super().__init__()
+        self.visual = visual
+        width: int = visual.conv1.out_channels
+        self.adapters = nn.ModuleList(
+            Adapter(width, bottleneck, hidden) for _ in visual.transformer.resblocks
+        )
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(B, 3, S, S) -> tokens (B, L, W) after ln_pre; the class token stands first."""
+        tokens: Tensor = self.visual._embeds(images)
+        return tokens
+
+    def blocks(
+        self, x: Tensor, context: Tensor, padding: Tensor | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each block what its adapter adds and what it gives out, (B, L, W) both."""
+        for adapter, block in zip(self.adapters, self.visual.transformer.resblocks, strict=True):
+            added = adapter(x, context, padding)
+            x = block(x + added)
+            yield added, x
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, L, W) -> map (B, D, g, g) of the patches, class vector (B, D)."""
+        joint = self.visual.ln_post(x) @ self.visual.proj  # (B, L, D)
+        high, wide = self.visual.grid_size
+        return joint[:, 1:].transpose(1, 2).unflatten(2, (high, wide)), joint[:, 0]
+
+    def forward(self, images: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
+        """Images (B, 3, S, S), context (B, N, 64) -> feature map (B, D, g, g)."""
+        x = self.embed(images)
+        for _, x in self.blocks(x, context, padding):  # noqa: B020
+            pass
+        return self.project(x)[0]

@@ -1,0 +1,60 @@
+"""The mean of a 7x7 aligned ROI, by its separable form (spec 1.8 and 7).
+
+Bilinear taps and the rule for samples outside the map factorise over the two axes, so the mean
+over all samples of a box is one row of weights per axis.
+"""
+
+import torch
+from torch import Tensor
+
+BINS = 7
+
+
+def axis_weights(start: Tensor, end: Tensor, cells: int, scale: float) -> Tensor:
+    """Averaged bilinear tap weights (N, cells) of N intervals along one axis.
+
+    start, end: (N,) in pixels; scale: cells per pixel. A sample more than one cell outside counts
+    as zero and still counts in the average; nearer ones clamp to the border cell.
+    """
+    if not len(start):
+        return start.new_zeros(0, cells)
+    first = start * scale - 0.5  # (N,) cells, pixel centres aligned
+    width = (end * scale - 0.5 - first) / BINS  # (N,) one bin
+    taps = width.ceil().clamp(min=0)  # (N,) samples in a bin
+    most = max(int(taps.max()), 1)
+    bins = torch.arange(BINS, device=start.device).view(1, -1, 1)
+    steps = torch.arange(most, device=start.device).view(1, 1, -1)
+    shape = (-1, 1, 1)
+    step = width / taps.clamp(min=1)
+    at = (
+        first.view(shape)
+        + bins * width.view(shape)
+        + (steps + 0.5) * step.view(shape)  # (N, 7, most)
+    )
+    counted = (steps < taps.view(shape)) & (at >= -1) & (at <= cells)
+    grid = torch.arange(cells, device=start.device)
+    distance = (at.clamp(0, cells - 1)[..., None] - grid).abs()  # (N, 7, most, cells)
+    weights = (1 - distance).clamp(min=0) * counted[..., None]
+    return weights.sum((1, 2)) / (BINS * taps.clamp(min=1))[:, None]  # (N, cells)
+
+
+def region_means(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Feature map (D, g, g) and xyxy boxes (N, 4) in the S-frame -> means (N, D)."""
+    dim, high, wide = feature_map.shape
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    down = axis_weights(y1, y2, high, high / side)  # (N, g)
+    across = axis_weights(x1, x2, wide, wide / side)  # (N, g)
+    weights = (down[:, :, None] * across[:, None, :]).flatten(1)  # (N, g * g)
+    return weights.to(feature_map.dtype) @ feature_map.reshape(dim, -1).T
+
+
+def union_boxes(first: Tensor, second: Tensor) -> Tensor:
+    """Smallest boxes (P, 4) around two boxes (P, 4) each."""
+    low = torch.minimum(first[:, :2], second[:, :2])
+    return torch.cat([low, torch.maximum(first[:, 2:], second[:, 2:])], dim=-1)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors (N, D) of length one; a zero vector (box outside the image) stays zero, not NaN."""
+    length = vectors.norm(dim=-1, keepdim=True)
+    return torch.where(length > 0, vectors / length, torch.zeros_like(vectors))

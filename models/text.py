@@ -1,0 +1,43 @@
+"""Phrases to vectors with CLIP's text tower; what a vector is compared with is not known here."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from open_clip.model import CLIP
+from torch import Tensor
+
+Tokenizer = Callable[[Sequence[str]], Tensor]
+BATCH = 64  # phrases in one pass: bounds memory, 64 x 77 tokens
+
+
+def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
+    """Embedded tokens (n, 77, Wt), end-of-text positions (n,) -> features (n, D), not unit length."""
+    x = embedded + clip.positional_embedding
+    x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask))  # (n, 77, Wt)
+    features: Tensor = x[torch.arange(len(x), device=x.device), ends] @ clip.text_projection
+    return features
+
+
+def encode_tokens(clip: CLIP, tokens: Tensor) -> Tensor:
+    """Token ids (n, 77) -> features (n, D), not of unit length."""
+    return encode_embedded(clip, clip.token_embedding(tokens), tokens.argmax(-1))
+
+
+class TextEncoder:
+    """Plain CLIP text features of any phrases."""
+
+    def __init__(self, clip: CLIP, tokenizer: Tokenizer) -> None:
+        self.clip = clip
+        self.tokenizer = tokenizer
+
+    @torch.inference_mode()
+    def encode(self, phrases: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n, D) float32, not of unit length."""
+        device = self.clip.positional_embedding.device
+        rows = [np.zeros((0, self.clip.text_projection.shape[1]), np.float32)]
+        for start in range(0, len(phrases), BATCH):
+            tokens = self.tokenizer(list(phrases[start : start + BATCH])).to(device)
+            rows.append(encode_tokens(self.clip, tokens).float().cpu().numpy())
+        return np.concatenate(rows)
