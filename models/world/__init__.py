@@ -1,0 +1,1 @@
+"""A procedural world of people and things: drawn, acted and known exactly."""
