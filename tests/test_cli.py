@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,21 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from models.bundle import DetectorSection, load_bundle, write_manifest
 from models.coco import CLASSES
+from storage.bus import Bus
 from storage.database import make_engine, make_sessions
 from storage.repository import find_interactions
 from stream.cli import main, parse_since
 from stream.sources import read_file
 
 MakeVideo = Callable[..., Path]
+
+
+class RedisServer(Protocol):
+    url: str
+
+
 Cli = Callable[..., tuple[int, str, str]]
 
 ROOT = Path(__file__).parents[1]
@@ -99,6 +108,60 @@ def test_a_video_becomes_events_in_the_database(
     before = {event["id"] for event in events}
     code, out, _ = cli(*run, "--json")
     assert {json.loads(line)["id"] for line in out.splitlines()} == before
+
+
+@pytest.fixture
+def world(detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle called `world`: the scorer of `boxes` behind the still detector."""
+    boxes = load_bundle("boxes")
+    folder = tmp_path / "home" / "bundles" / "world"
+    folder.mkdir(parents=True)
+    shutil.copy(boxes.path(boxes.manifest.scorer.file), folder)
+    shutil.copy(detector, folder)
+    section = DetectorSection(file=detector.name)
+    update = {"name": "world", "footage": "world", "detector": section}
+    write_manifest(folder, boxes.manifest.model_copy(update=update))
+    monkeypatch.setenv("HOI_STREAM_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.usefixtures("world")
+def test_without_a_detector_the_demo_model_runs_and_says_so(cli: Cli, video: Path) -> None:
+    code, out, err = cli("run", "--source", video, "--json")
+    assert code == 0, err
+    assert all(json.loads(line) for line in out.splitlines())
+    assert "THE DEMO MODEL IS RUNNING" in err
+    _, _, err = cli("run", "--source", video, "--bundle", "world")
+    assert "THE DEMO MODEL" not in err
+
+
+@pytest.mark.usefixtures("world")
+def test_the_demo_finds_events_and_shows_the_way_to_the_dashboard(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.cli_demo._SECONDS", 4.0)
+    code, out, err = cli("demo")
+    assert code == 0, err
+    assert "Found" in out
+    assert "who picked up what?" in out
+    assert "http://localhost:8501" in out
+    made = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert {"clip.mp4", "found.mp4", "hoi-stream.db", "media"} <= made
+
+
+def test_redis_gets_every_event_that_the_database_gets(
+    cli: Cli, make_video: MakeVideo, detector: Path, redis_server: RedisServer
+) -> None:
+    video = make_video("kitchen.mp4", frames=75)
+    run = ("run", "-s", video, "-b", "boxes", "-d", detector, "--redis", redis_server.url)
+    code, _, err = cli(*run)
+    assert code == 0, err
+    ended = [m.interaction.id for m in Bus(redis_server.url).read() if m.interaction.end_reason]
+    engine = make_engine("sqlite:///hoi-stream.db")
+    with make_sessions(engine)() as session:
+        stored = {one.id for one in find_interactions(session)}
+    engine.dispose()
+    assert sorted(ended) == sorted(stored)
+    assert stored
 
 
 def test_without_json_stdout_stays_empty(cli: Cli, video: Path, detector: Path) -> None:
