@@ -13,7 +13,7 @@ BATCH = 64  # phrases in one pass: bounds memory, 64 x 77 tokens
 
 
 def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
-    """Embedded tokens (n, 77, Wt), end-of-text positions (n,) -> features (n, D), not unit length."""
+    """Embedded tokens (n, 77, Wt), their ends (n,) -> features (n, D), not of unit length."""
     x = embedded + clip.positional_embedding
     x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask))  # (n, 77, Wt)
     features: Tensor = x[torch.arange(len(x), device=x.device), ends] @ clip.text_projection

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from models.cmmp.adapters import Adapter
 from models.cmmp.checkpoint import load_official
 from models.cmmp.instances import Instances, choose_instances, read_detr
 from models.cmmp.network import CMMP, Pairs
@@ -135,6 +136,7 @@ def test_image_tower_of_a(a: Fixture) -> None:
     context, padding = a.model.context([a.instances(0)])
     x = encoder.embed(images)
     adapter = encoder.adapters[0]
+    assert isinstance(adapter, Adapter)
     down = adapter.down_proj(x)
     ours = {
         "conv1": encoder.visual.conv1(images),

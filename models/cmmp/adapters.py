@@ -30,7 +30,7 @@ class Adapter(nn.Module):
         nn.init.zeros_(self.up_proj.bias)
 
     def decode(self, hidden: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
-        """Bottleneck tokens (B, L, 64) attend to instances (B, N, 64); padding (B, N), True = no."""
+        """Tokens (B, L, 64) attend to instances (B, N, 64); padding (B, N), True = ignore."""
         seen, _ = self.attention(
             hidden, context, context, key_padding_mask=padding, need_weights=False
         )

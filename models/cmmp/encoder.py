@@ -41,7 +41,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
         """Images (B, 3, S, S), context (B, N, 64) -> feature map (B, D, g, g)."""
-        x = self.embed(images)
-        for _, x in self.blocks(x, context, padding):  # noqa: B020
-            pass
-        return self.project(x)[0]
+        out = x = self.embed(images)
+        for _, after in self.blocks(x, context, padding):
+            out = after
+        return self.project(out)[0]

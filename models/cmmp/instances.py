@@ -47,7 +47,9 @@ def _suppress(found: Instances) -> Tensor:
     """Indices left by class-wise NMS, by falling score."""
     kept = [
         index[nms(found.boxes[index], found.scores[index], NMS_IOU)]
-        for index in (torch.nonzero(found.labels == label)[:, 0] for label in found.labels.unique())
+        for index in (
+            torch.nonzero(found.labels == label)[:, 0] for label in torch.unique(found.labels)
+        )
     ]
     survivors = torch.cat(kept) if kept else found.labels.new_zeros(0, dtype=torch.long)
     return survivors[found.scores[survivors].argsort(descending=True, stable=True)]

@@ -12,7 +12,7 @@ STD = (0.229, 0.224, 0.225)
 
 
 def detector_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) after the detector's resize: short side 800 unless the long one passes 1333."""
+    """(width, height) after the detector's resize: short side 800, long side at most 1333."""
     short, long = sorted((width, height))
     side = SHORT_SIDE
     if long / short * side > LONG_SIDE:

@@ -1,0 +1,210 @@
+"""CMMP on tiny random networks: batches, edges, checkpoints, and a golden of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torchvision.ops import roi_align
+
+from models.cmmp.checkpoint import _dead, _weights, detector_state, load_official, official_name
+from models.cmmp.instances import Instances, choose_instances, pair_indices
+from models.cmmp.network import CMMP, CMMPConfig
+from models.cmmp.prompts import load_sentences, tokenizer
+from models.cmmp.regions import region_means
+from models.errors import ModelError
+from models.text import TextEncoder
+
+GOLDEN = Path(__file__).parent / "data" / "cmmp_golden.safetensors"
+SHARED = Path(__file__).parents[1].parent / "shared" / "cmmp"
+TINY = CMMPConfig(image_size=64, patch=16, width=64, layers=2, text_width=64, text_layers=1, dim=24)
+
+
+def fill(shape: tuple[int, ...], seed: int) -> Tensor:
+    return 0.05 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def make_state() -> dict[str, Tensor]:
+    """An official state dict of TINY with the same numbers on every machine."""
+    shapes = {official_name(n): tuple(t.shape) for n, t in _weights(CMMP(TINY)).items()}
+    shapes |= _dead(TINY)
+    filled = {name: fill(shape, i) for i, (name, shape) in enumerate(sorted(shapes.items()))}
+    return {name: t + 1 if "ln_" in name or ".norm" in name else t for name, t in filled.items()}
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    return make_state()
+
+
+@pytest.fixture(scope="module")
+def model(state: dict[str, Tensor]) -> CMMP:
+    return load_official(state)
+
+
+def make_instances(seed: int, humans: int, things: int) -> Instances:
+    generator = torch.Generator().manual_seed(seed)
+    count = humans + things
+    corners = torch.rand(count, 2, generator=generator) * 50 - 5
+    sizes = torch.rand(count, 2, generator=generator) * 40 + 2
+    labels = torch.cat([torch.zeros(humans), torch.arange(1, things + 1)]).long()
+    boxes = torch.cat([corners, corners + sizes], -1)
+    return Instances(boxes, torch.rand(count, generator=generator), labels)
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+
+
+ROUND = (
+    make_instances(1, 2, 3),
+    make_instances(2, 0, 2),
+    make_instances(3, 1, 0),
+    make_instances(4, 1, 1),
+)
+
+
+@torch.inference_mode()
+def test_numbers_stay_as_they_were(model: CMMP, images: Tensor) -> None:
+    pairs = model(images, ROUND)[0]
+    ours = {"vectors": pairs.vectors, "logits": pairs.logits, "scores": pairs.scores().scores}
+    golden = load_file(GOLDEN)
+    for name, tensor in ours.items():
+        assert (tensor - golden[name]).abs().max() < 1e-5 * golden[name].abs().max(), name
+
+
+@torch.inference_mode()
+def test_a_batch_equals_its_images_one_by_one(model: CMMP, images: Tensor) -> None:
+    for row, together in enumerate(model(images, ROUND)):
+        (alone,) = model(images[row : row + 1], [ROUND[row]])
+        torch.testing.assert_close(together.logits, alone.logits, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(together.vectors, alone.vectors, rtol=1e-5, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_an_image_without_a_pair_gives_an_empty_result(model: CMMP, images: Tensor) -> None:
+    nothing = Instances(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long))
+    for pairs in model(images[:3], [ROUND[1], ROUND[2], nothing]):
+        found = pairs.scores()
+        assert pairs.vectors.shape == (0, TINY.dim)
+        assert found.scores.shape == (0,)
+        assert found.pairing.shape == (2, 0)
+    assert model(images[:0], []) == []
+
+
+@torch.inference_mode()
+def test_a_box_outside_the_image_gives_finite_numbers(model: CMMP, images: Tensor) -> None:
+    boxes = torch.tensor([[200.0, 200, 240, 240], [300, 300, 310, 310]])
+    gone = Instances(boxes, torch.tensor([0.9, 0.8]), torch.tensor([0, 3]))
+    (pairs,) = model(images[:1], [gone])
+    assert pairs.logits.isfinite().all()
+
+
+@torch.inference_mode()
+def test_stored_vectors_give_the_logits_back(model: CMMP, images: Tensor) -> None:
+    pairs = model(images, ROUND)[0]
+    stored = pairs.vectors.half()
+    assert stored.isfinite().all()
+    error = (stored.float() @ model.prototypes.T - pairs.logits).abs().max()
+    assert error < 2e-3 * pairs.logits.abs().max()
+
+
+@torch.inference_mode()
+def test_new_verbs_are_encoded_like_the_known_ones(model: CMMP) -> None:
+    known = load_sentences("hico").verbs[:2]
+    torch.testing.assert_close(model.encode_prompts(known), model.prototypes[:2])
+
+
+def test_text_encoder_gives_one_float32_row_a_phrase(model: CMMP) -> None:
+    encoder = TextEncoder(model.clip, tokenizer())
+    vectors = encoder.encode(["a cup", "a person drinks"])
+    assert vectors.shape == (2, TINY.dim)
+    assert vectors.dtype == "float32"
+    assert encoder.encode([]).shape == (0, TINY.dim)
+    objects = load_sentences("hico").objects
+    torch.testing.assert_close(torch.from_numpy(encoder.encode(objects)), model.embeddings)
+
+
+def test_pairs_are_row_major_and_leave_out_oneself() -> None:
+    assert pair_indices(2, 3).tolist() == [[0, 0, 1, 1], [1, 2, 0, 2]]
+    assert pair_indices(0, 3).shape == (2, 0)
+
+
+def test_no_detection_chooses_nothing() -> None:
+    nothing = Instances(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long))
+    assert len(choose_instances(nothing)) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    corner=st.tuples(st.floats(-40, 60), st.floats(-40, 60)),
+    size=st.tuples(st.floats(0.5, 120), st.floats(0.5, 120)),
+)
+def test_separable_mean_is_the_mean_of_roi_align(
+    corner: tuple[float, float], size: tuple[float, float]
+) -> None:
+    features = torch.randn(5, 6, 6, generator=torch.Generator().manual_seed(0))
+    x, y = corner
+    box = torch.tensor([[x, y, x + size[0], y + size[1]]])
+    bins = roi_align(features[None], [box], 7, spatial_scale=6 / 64, aligned=True)
+    torch.testing.assert_close(
+        region_means(features, box, 64), bins.mean((2, 3)), atol=1e-4, rtol=0
+    )
+
+
+def test_module_prefix_and_detector_are_set_apart(state: dict[str, Tensor], model: CMMP) -> None:
+    wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
+    wrapped["module.detector.query_embed.weight"] = torch.ones(2, 3)
+    torch.testing.assert_close(load_official(wrapped).prototypes, model.prototypes)
+    assert list(detector_state(wrapped)) == ["query_embed.weight"]
+
+
+def test_every_fault_of_a_checkpoint_is_named(state: dict[str, Tensor]) -> None:
+    broken = {**state, "surplus": torch.zeros(1), "logit_scale_H": torch.zeros(2)}
+    del broken["adapter_O_weight"]
+    with pytest.raises(ModelError) as caught:
+        load_official(broken)
+    for name in ("surplus", "logit_scale_H", "adapter_O_weight"):
+        assert name in str(caught.value)
+
+
+def test_a_foreign_file_is_refused() -> None:
+    with pytest.raises(ModelError, match="not an official CMMP checkpoint"):
+        load_official({"weight": torch.zeros(1)})
+
+
+def test_vcoco_weights_bring_their_own_prototypes(state: dict[str, Tensor]) -> None:
+    own = {n: t[:24] if len(t.shape) and len(t) == 117 else t for n, t in state.items()}
+    own["adapter_union_weight"] = fill((24, TINY.dim), 99)
+    loaded = load_official(own)
+    torch.testing.assert_close(loaded.prototypes.data, own["adapter_union_weight"])
+    assert loaded.validity.shape == (80, 24)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no official name lists at hand")
+@pytest.mark.parametrize(
+    ("name", "dim"),
+    [("ViT-B-16", 512), pytest.param("ViT-L-14-336", 768, marks=pytest.mark.slow)],
+)
+def test_official_names_load_strictly(name: str, dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CMMP, "encode_texts", lambda _: None)  # seconds, and random numbers
+    entries = json.loads((SHARED / f"state_dict_{name}.json").read_text())["entries"]
+    official = {e["name"]: torch.rand(e["shape"]) for e in entries}
+    loaded = load_official(official)
+    assert loaded.config.dim == dim
+    assert torch.equal(loaded.human_weight.data, official["adapter_H_weight"])
+    assert len(detector_state(official)) == 458
+
+
+def write_golden() -> None:
+    """Call by hand when the numbers are meant to change."""
+    pixels = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+    with torch.inference_mode():
+        pairs = load_official(make_state())(pixels, ROUND)[0]
+        scores = pairs.scores().scores
+    save_file({"vectors": pairs.vectors, "logits": pairs.logits, "scores": scores}, GOLDEN)
