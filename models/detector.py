@@ -64,6 +64,8 @@ class OnnxDetector:
             raise ModelError(f"{path}: no such detector file")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        # idle threads that spin would take the cores from decoding and from torch
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=onnxruntime.get_available_providers()

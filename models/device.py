@@ -13,3 +13,11 @@ def choose_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+@cache
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """What large matrix products run in: bfloat16 where the device has it in hardware."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32

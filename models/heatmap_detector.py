@@ -74,7 +74,7 @@ class DetectorWithPeaks(nn.Module):
 
 def export_onnx(network: HeatmapDetector, path: Path) -> None:
     """Write the detector with its peaks as ONNX, any batch size."""
-    exported = DetectorWithPeaks(network.eval().cpu().to(memory_format=torch.contiguous_format))
+    exported = DetectorWithPeaks(network.cpu().to(memory_format=torch.contiguous_format)).eval()
     torch.onnx.export(
         exported,
         (torch.zeros(1, 3, HEIGHT, WIDTH),),

@@ -68,7 +68,7 @@ PICK_UP, PUT_DOWN = "pick up", "put down"
 VERBS = ("hold", "carry", PICK_UP, *list(ACTS)[2:])
 MOMENT_VERBS = (PICK_UP, PUT_DOWN, "throw", "kick")
 
-# Pairs kept for zero-shot tests: drawn, but never trained on.
+# Pairs of zero-shot tests: drawn, but what is tested must not be trained on them.
 UNSEEN = frozenset(
     {
         ("carry", "box"),
