@@ -14,8 +14,10 @@ BATCH = 64  # phrases in one pass: bounds memory, 64 x 77 tokens
 
 def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
     """Embedded tokens (n, 77, Wt), their ends (n,) -> features (n, D), not of unit length."""
-    x = embedded + clip.positional_embedding
-    x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask))  # (n, 77, Wt)
+    length = int(ends.max()) + 1  # causal: what stands behind the last end cannot matter
+    x = embedded[:, :length] + clip.positional_embedding[:length]
+    mask = clip.attn_mask[:length, :length]
+    x = clip.ln_final(clip.transformer(x, attn_mask=mask))  # (n, length, Wt)
     features: Tensor = x[torch.arange(len(x), device=x.device), ends] @ clip.text_projection
     return features
 

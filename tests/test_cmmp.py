@@ -11,10 +11,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from models.cmmp.checkpoint import _dead, _weights, detector_state, load_official, official_name
+from models.cmmp.checkpoint import (
+    TOKENS,
+    WORDS,
+    _dead,
+    _weights,
+    detector_state,
+    load_official,
+    official_name,
+    read_state,
+)
 from models.cmmp.instances import Instances, choose_instances, pair_indices
 from models.cmmp.network import CMMP, CMMPConfig
-from models.cmmp.prompts import load_sentences, tokenizer
+from models.cmmp.prompts import load_sentences, prompt_tokens, tokenizer
 from models.cmmp.regions import region_means
 from models.errors import ModelError
 from models.text import TextEncoder
@@ -33,7 +42,9 @@ def make_state() -> dict[str, Tensor]:
     shapes = {official_name(n): tuple(t.shape) for n, t in _weights(CMMP(TINY)).items()}
     shapes |= _dead(TINY)
     filled = {name: fill(shape, i) for i, (name, shape) in enumerate(sorted(shapes.items()))}
-    return {name: t + 1 if "ln_" in name or ".norm" in name else t for name, t in filled.items()}
+    state = {name: t + 1 if "ln_" in name or ".norm" in name else t for name, t in filled.items()}
+    words = state[TOKENS][prompt_tokens(load_sentences("hico").verbs)]  # (V, 77, Wt)
+    return {**state, WORDS[0]: words[:, :1], WORDS[1]: words[:, 1 + TINY.context :]}
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +184,45 @@ def test_every_fault_of_a_checkpoint_is_named(state: dict[str, Tensor]) -> None:
         assert name in str(caught.value)
 
 
+def test_all_missing_names_that_sizes_need_are_told(state: dict[str, Tensor]) -> None:
+    gone = ("global_prior", "clip_head.prompt_learner.ctx")
+    with pytest.raises(ModelError, match=r"missing: clip_head.prompt_learner.ctx, global_prior"):
+        load_official({name: tensor for name, tensor in state.items() if name not in gone})
+
+
+def test_the_words_that_a_checkpoint_holds_are_the_ones_heard(state: dict[str, Tensor]) -> None:
+    other = {**state, WORDS[1]: state[WORDS[1]].flip(0)}
+    assert not torch.allclose(load_official(other).prototypes, load_official(state).prototypes)
+
+
+def test_files_are_read_without_unpickling_objects(
+    state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    torch.save({"model_state_dict": {"module.x": torch.ones(2)}, "epoch": 3}, tmp_path / "a.pt")
+    assert list(read_state(tmp_path / "a.pt")) == ["module.x"]
+    save_file({"global_prior": state["global_prior"]}, tmp_path / "a.safetensors")
+    assert torch.equal(
+        read_state(tmp_path / "a.safetensors")["global_prior"], state["global_prior"]
+    )
+    torch.save({"model_state_dict": TINY}, tmp_path / "object.pt")
+    for broken in ("object.pt", "absent.pt", "absent.safetensors"):
+        with pytest.raises(ModelError, match=broken):
+            read_state(tmp_path / broken)
+
+
+def test_humans_that_do_not_stand_first_are_refused(model: CMMP, images: Tensor) -> None:
+    turned = ROUND[0].take(torch.arange(4, -1, -1))
+    with pytest.raises(ModelError, match="humans must stand first"):
+        model(images[:1], [turned])
+    with pytest.raises(ModelError, match="2 images but instances of 1"):
+        model(images[:2], [ROUND[0]])
+
+
+def test_a_box_of_any_size_takes_bounded_memory() -> None:
+    boxes = torch.tensor([[-1e9, -1e9, 1e9, 1e9]])
+    assert region_means(torch.ones(2, 4, 4), boxes, 64).isfinite().all()
+
+
 def test_a_foreign_file_is_refused() -> None:
     with pytest.raises(ModelError, match="not an official CMMP checkpoint"):
         load_official({"weight": torch.zeros(1)})
@@ -192,7 +242,7 @@ def test_vcoco_weights_bring_their_own_prototypes(state: dict[str, Tensor]) -> N
     [("ViT-B-16", 512), pytest.param("ViT-L-14-336", 768, marks=pytest.mark.slow)],
 )
 def test_official_names_load_strictly(name: str, dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CMMP, "encode_texts", lambda _: None)  # seconds, and random numbers
+    monkeypatch.setattr(CMMP, "encode_texts", lambda *_: None)  # seconds, and random numbers
     entries = json.loads((SHARED / f"state_dict_{name}.json").read_text())["entries"]
     official = {e["name"]: torch.rand(e["shape"]) for e in entries}
     loaded = load_official(official)

@@ -2,8 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from models.cmmp.network import CMMP, CMMPConfig
@@ -11,6 +16,7 @@ from models.errors import ModelError
 
 DETECTOR = "detector."
 TOKENS = "clip_head.text_encoder.token_embedding.weight"
+WORDS = ("clip_head.prompt_learner.token_prefix", "clip_head.prompt_learner.token_suffix")
 SHOWN = 8  # names of a kind in one message
 
 # our prefix -> the official one; the first that fits counts
@@ -47,14 +53,14 @@ def official_name(name: str) -> str:
 
 
 def _dead(config: CMMPConfig) -> dict[str, tuple[int, ...]]:
-    """Official entries that inference never reads, or that we compute anew, and their shapes."""
+    """Official entries that are no weights of ours, and their shapes."""
     block = "clip_head.image_encoder.transformer.resblocks.{}.adaptermlp.mhsa_layers.0.norm1.{}"
     rest = config.text_length - 1 - config.context
     return {
         "adapter_H_bias": (config.verbs,),
         "adapter_O_bias": (config.verbs,),
-        "clip_head.prompt_learner.token_prefix": (config.verbs, 1, config.text_width),
-        "clip_head.prompt_learner.token_suffix": (config.verbs, rest, config.text_width),
+        WORDS[0]: (config.verbs, 1, config.text_width),
+        WORDS[1]: (config.verbs, rest, config.text_width),
         **{
             block.format(index, kind): (config.bottleneck,)
             for index in range(config.layers)
@@ -77,6 +83,24 @@ def detector_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a `.safetensors` file or in a file of the official training.
+
+    Of the latter only tensors and plain containers are read, never other pickled objects.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, SafetensorError, UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{path}: not readable as weights ({reason})") from error
+    state = content.get("model_state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
+        raise ModelError(f"{path}: holds no state dict of tensors")
+    return state
+
+
 def load_official(state: Mapping[str, Tensor], token_embedding: Tensor | None = None) -> CMMP:
     """An official `model_state_dict` -> a network in eval mode, its texts encoded.
 
@@ -94,7 +118,7 @@ def load_official(state: Mapping[str, Tensor], token_embedding: Tensor | None = 
         for name, tensor in live.items():
             tensor.copy_(given[name])
     model.eval()
-    model.encode_texts()
+    model.encode_texts((given[WORDS[0]], given[WORDS[1]]))
     return model
 
 

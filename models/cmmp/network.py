@@ -12,14 +12,35 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor, nn
 
 from models.cmmp.encoder import ImageEncoder
-from models.cmmp.instances import Instances, pair_indices
+from models.cmmp.instances import HUMAN, Instances, pair_indices
 from models.cmmp.priors import Priors
-from models.cmmp.prompts import Dataset, PromptLearner, embed_objects, load_sentences
+from models.cmmp.prompts import (
+    Dataset,
+    PromptLearner,
+    embed_objects,
+    load_sentences,
+    prompt_tokens,
+)
 from models.cmmp.regions import region_means, union_boxes, unit
 from models.errors import ModelError
+from models.text import encode_embedded
 
 HEAD_WIDTH = 64  # of all CLIP attention
 LAMBDA = 2.8  # exponent of detection scores at inference
+SIZING = frozenset(  # official names that sizes are read off
+    {
+        "adapter_H_bias",
+        "clip_head.image_encoder.conv1.weight",
+        "clip_head.image_encoder.positional_embedding",
+        "clip_head.image_encoder.proj",
+        "clip_head.image_encoder.transformer.resblocks.0.adaptermlp.down_proj.weight",
+        "clip_head.image_encoder.transformer.resblocks.0.adaptermlp.mhsa_layers.0.linear1.weight",
+        "clip_head.prompt_learner.ctx",
+        "clip_head.text_encoder.positional_embedding",
+        "fusion_attn.linear1.weight",
+        "global_prior",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,8 @@ class CMMPConfig:
     def from_state_dict(cls, state: Mapping[str, Tensor]) -> "CMMPConfig":
         """Read every size off official names and shapes (section 6)."""
         image, text = "clip_head.image_encoder.", "clip_head.text_encoder."
+        if missing := sorted(SIZING - state.keys()):
+            raise ModelError(f"not an official CMMP checkpoint: missing: {', '.join(missing)}")
         try:
             patch = state[f"{image}conv1.weight"].shape[-1]
             tokens, width = state[f"{image}positional_embedding"].shape
@@ -190,12 +213,21 @@ class CMMP(nn.Module):
         self.register_buffer("validity", validity, persistent=False)
 
     @torch.no_grad()
-    def encode_texts(self) -> None:
-        """Compute prototypes and class embeddings anew: once after weights are loaded."""
+    def encode_texts(self, stored: tuple[Tensor, Tensor] | None = None) -> None:
+        """Compute prototypes and class embeddings anew: once after weights are loaded.
+
+        `stored` are a checkpoint's own embedded words around the context, (V, 1, Wt) and
+        (V, 52, Wt), which the official code hears in place of embedding the sentences again.
+        """
         sentences = load_sentences(self.config.dataset)
         self.embeddings.copy_(embed_objects(self.clip, sentences.objects))
-        if not self.config.free_prototypes:
+        if self.config.free_prototypes:
+            return
+        if stored is None:
             self.prototypes.copy_(self.encode_prompts(sentences.verbs))
+        else:
+            ends = prompt_tokens(sentences.verbs, self.config.context).argmax(-1)
+            self.prototypes.copy_(encode_embedded(self.clip, self.prompts.join(*stored), ends))
 
     def encode_prompts(self, sentences: Sequence[str]) -> Tensor:
         """Sentences without full stop -> prototypes (n, D): new verbs, heard with the same ctx."""
@@ -250,6 +282,10 @@ class CMMP(nn.Module):
 
         An image without a human or without a second instance costs nothing and has no pairs.
         """
+        if len(clip_images) != len(instances):
+            raise ModelError(f"{len(clip_images)} images but instances of {len(instances)}")
+        if any((each.labels[: each.humans] != HUMAN).any() for each in instances):
+            raise ModelError("humans must stand first among the instances of an image")
         useful = [i for i, each in enumerate(instances) if each.humans and len(each) > 1]
         results = [self._no_pairs(each) for each in instances]
         if useful:

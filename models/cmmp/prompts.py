@@ -97,8 +97,11 @@ class PromptLearner(nn.Module):
     def embed(self, clip: CLIP, tokens: Tensor) -> Tensor:
         """Token ids (n, 77) -> [start | ctx | rest] (n, 77, Wt), before positions are added."""
         words = clip.token_embedding(tokens)  # (n, 77, Wt)
-        ctx = self.ctx.expand(len(tokens), -1, -1)  # (n, 24, Wt)
-        return torch.cat([words[:, :1], ctx, words[:, 1 + len(self.ctx) :]], dim=1)
+        return self.join(words[:, :1], words[:, 1 + len(self.ctx) :])
+
+    def join(self, prefix: Tensor, suffix: Tensor) -> Tensor:
+        """Start (n, 1, Wt), context, and sentence with its end (n, 52, Wt) -> (n, 77, Wt)."""
+        return torch.cat([prefix, self.ctx.expand(len(prefix), -1, -1), suffix], dim=1)
 
     def forward(self, clip: CLIP, sentences: Sequence[str]) -> Tensor:
         """Sentences -> prototypes (n, D), not of unit length."""

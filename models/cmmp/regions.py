@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 BINS = 7
+MOST_TAPS = 64  # samples in a bin; only boxes of more than 448 cells would have more
 
 
 def axis_weights(start: Tensor, end: Tensor, cells: int, scale: float) -> Tensor:
@@ -20,7 +21,7 @@ def axis_weights(start: Tensor, end: Tensor, cells: int, scale: float) -> Tensor
         return start.new_zeros(0, cells)
     first = start * scale - 0.5  # (N,) cells, pixel centres aligned
     width = (end * scale - 0.5 - first) / BINS  # (N,) one bin
-    taps = width.ceil().clamp(min=0)  # (N,) samples in a bin
+    taps = width.ceil().clamp(0, MOST_TAPS)  # (N,) samples in a bin
     most = max(int(taps.max()), 1)
     bins = torch.arange(BINS, device=start.device).view(1, -1, 1)
     steps = torch.arange(most, device=start.device).view(1, 1, -1)
