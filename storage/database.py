@@ -20,6 +20,9 @@ from storage.filesystems import refuse_network
 BUSY_SECONDS = 10.0  # a writer waits this long for another one
 _MIGRATION_LOCK = 0x686F69  # "hoi": one upgrade at a time, over all processes of a server
 
+ReadSession = Session  # for those who only read, and need a name for it
+Sessions = sessionmaker[Session]
+
 
 def make_engine(url: str) -> Engine:
     """Connects at first use; from then on every driver error is a `StorageError` of one line."""

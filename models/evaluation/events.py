@@ -76,7 +76,7 @@ def map_tracks(predicted: Instances, true: Instances) -> dict[int, int]:
     mapping: dict[int, int] = {}
     while overlaps.size and overlaps.max() >= _BOX_IOU:
         row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
-        mapping[int(predicted.ids[row])] = int(true.ids[column])
+        mapping[predicted.ids[int(row)]] = true.ids[int(column)]
         overlaps[row, :] = 0
         overlaps[:, column] = 0
     return mapping

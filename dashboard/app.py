@@ -1,0 +1,28 @@
+"""The dashboard: page frame, settings and navigation.
+
+`stream dashboard` starts it; `streamlit run dashboard/app.py` does too, from the repository.
+"""
+
+import streamlit as st
+
+from configs.settings import SettingsError, load
+from dashboard.views import ask, latest, timeline
+
+
+def main() -> None:
+    st.set_page_config(page_title="hoi-stream", page_icon="👁️", layout="wide")
+    try:
+        settings = load(None)
+    except SettingsError as error:
+        st.error(str(error))
+        st.stop()
+    url, media = settings.database.url, str(settings.media.absolute())
+    pages = [
+        st.Page(lambda: ask.render(url, media), title="Ask", url_path="ask", default=True),
+        st.Page(lambda: timeline.render(url), title="Timeline", url_path="timeline"),
+        st.Page(lambda: latest.render(url), title="Latest", url_path="latest"),
+    ]
+    st.navigation(pages, position="top").run()
+
+
+main()

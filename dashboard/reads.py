@@ -1,0 +1,152 @@
+"""Everything the pages read: the only file here that queries storage. Rows come as DataFrames."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+import streamlit as st
+
+from storage.ask import answer, person_label, understand
+from storage.database import ReadSession, Sessions, make_engine, make_sessions, upgrade
+from storage.errors import StorageError
+from storage.interactions import Box, Interaction
+from storage.repository import (
+    cameras,
+    count_by_verb,
+    find_interactions,
+    object_classes_seen,
+    verbs_seen,
+)
+
+T = TypeVar("T")
+
+MOST_ROWS = 2000  # on a timeline
+COLUMNS = ("id", "camera", "who", "did", "what", "began", "ended", "score", "open", "moment")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The best moment of an interaction and where its two boxes are in it."""
+
+    path: Path
+    caption: str
+    human_box: Box
+    object_box: Box
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as the page shows it."""
+
+    table: pd.DataFrame
+    summary: str
+    total: int
+    understood: tuple[str, ...]
+    not_understood: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+
+
+@st.cache_resource
+def open_sessions(url: str) -> Sessions:
+    """One engine for all visitors."""
+    engine = make_engine(url)
+    upgrade(engine)
+    return make_sessions(engine)
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def ask(
+    url: str, media: str, question: str, since: datetime | None, camera: str | None, now: datetime
+) -> Reply:
+    """Raises `StorageError` with a line for the user."""
+
+    def read(session: ReadSession) -> Reply:
+        asked = understand(
+            question,
+            verbs=verbs_seen(session),
+            objects=object_classes_seen(session),
+            cameras=cameras(session),
+            now=now,
+        )
+        found = answer(session, asked, since=since, camera=camera)
+        rows = [row.cells for row in found.rows]
+        return Reply(
+            pd.DataFrame(rows, columns=list(found.columns)),
+            found.summary,
+            found.total,
+            found.understood,
+            found.not_understood,
+            tuple(_pictures([row.interaction for row in found.rows], Path(media))),
+        )
+
+    return _read(url, read)
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def camera_names(url: str) -> list[str]:
+    return _read(url, lambda session: list(cameras(session)))
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def verb_counts(url: str, since: datetime | None = None) -> pd.DataFrame:
+    """Columns verb and count, most frequent first."""
+    counts = _read(url, lambda session: count_by_verb(session, since=since))
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return pd.DataFrame(rows, columns=["verb", "count"])
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def interactions(
+    url: str,
+    *,
+    camera: str | None = None,
+    verbs: tuple[str, ...] = (),
+    since: datetime | None = None,
+    limit: int = MOST_ROWS,
+) -> pd.DataFrame:
+    """The newest interactions, one a row, with `COLUMNS`."""
+
+    def read(session: ReadSession) -> Sequence[Interaction]:
+        return find_interactions(
+            session, limit=limit, camera=camera, verbs=list(verbs) or None, since=since
+        )
+
+    return pd.DataFrame([_row(one) for one in _read(url, read)], columns=list(COLUMNS))
+
+
+def _read(url: str, query: Callable[[ReadSession], T]) -> T:
+    try:
+        with open_sessions(url)() as session:
+            return query(session)
+    except StorageError:
+        st.cache_resource.clear()  # a database that was away may be back at the next look
+        raise
+
+
+def _row(one: Interaction) -> tuple[object, ...]:
+    return (
+        str(one.id),
+        one.camera,
+        person_label(one.human_track),
+        one.verb,
+        one.object_class,
+        one.started_at,
+        one.ended_at,
+        round(one.peak_score, 2),
+        one.phase != "end",
+        one.kind == "moment",
+    )
+
+
+def _pictures(found: Sequence[Interaction], media: Path) -> list[Picture]:
+    pictures = []
+    for one in found:
+        if one.snapshot is None or not (media / one.snapshot).is_file():
+            continue
+        when = one.started_at.strftime("%H:%M:%S")
+        caption = f"{when} {person_label(one.human_track)} {one.verb} {one.object_class}"
+        pictures.append(Picture(media / one.snapshot, caption, one.human_box, one.object_box))
+    return pictures

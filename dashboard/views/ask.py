@@ -1,0 +1,110 @@
+"""Ask: a question in words, its answer as a table, and the pictures that prove it."""
+
+from datetime import UTC, datetime, timedelta
+
+import streamlit as st
+from PIL import Image, ImageDraw
+
+from dashboard import reads
+from storage.errors import StorageError
+
+EXAMPLES = ("who picked up what", "who put down what", "who held a cup", "did anyone kick a ball")
+PERIODS = {
+    "all time": None,
+    "last 10 minutes": timedelta(minutes=10),
+    "last hour": timedelta(hours=1),
+    "last day": timedelta(days=1),
+    "last week": timedelta(days=7),
+}
+_PERSON_COLOUR, _THING_COLOUR = (220, 60, 50), (40, 150, 90)
+_MOST_PICTURES, _PER_ROW = 12, 4
+
+
+def render(url: str, media: str) -> None:
+    st.title("Who did what with what?")
+    question, since, camera = _form(url)
+    if not question.strip():
+        _welcome(url)
+        return
+    try:
+        now = datetime.now(UTC).replace(microsecond=0)
+        reply = reads.ask(url, media, question, since, camera, now)
+    except StorageError as error:
+        st.error(str(error))
+        return
+    _show(reply)
+
+
+def _form(url: str) -> tuple[str, datetime | None, str | None]:
+    st.session_state.setdefault("question", st.query_params.get("q", ""))
+    for column, example in zip(st.columns(len(EXAMPLES)), EXAMPLES, strict=True):
+        key = f"example {example}"
+        column.button(example, key=key, on_click=_take, args=(example,), width="stretch")
+    text, period, place = st.columns([4, 1, 1])
+    question = text.text_input(
+        "Question", key="question", placeholder="who picked up what", max_chars=500
+    )
+    span = PERIODS[period.selectbox("When", list(PERIODS), key="period")]
+    names = _camera_names(url)
+    camera = place.selectbox("Camera", ["every camera", *names], key="camera")
+    if question:
+        st.query_params["q"] = question
+    since = None if span is None else datetime.now(UTC).replace(second=0, microsecond=0) - span
+    return question, since, camera if camera in names else None
+
+
+def _take(example: str) -> None:
+    st.session_state["question"] = example
+
+
+def _camera_names(url: str) -> list[str]:
+    try:
+        return reads.camera_names(url)
+    except StorageError:
+        return []  # the question itself will say what is wrong
+
+
+def _welcome(url: str) -> None:
+    try:
+        empty = reads.verb_counts(url).empty
+    except StorageError as error:
+        st.error(str(error))
+        return
+    if empty:
+        st.info("Nothing has been seen yet. Watch something first: `stream run --source VIDEO`")
+    else:
+        st.caption("Ask in plain words; who, what, when and where become columns.")
+
+
+def _show(reply: reads.Reply) -> None:
+    if reply.understood:
+        st.caption("Understood: " + " · ".join(reply.understood))
+    if reply.not_understood:
+        st.warning("Not understood: " + ", ".join(reply.not_understood))
+        return
+    if reply.table.empty:
+        st.info(f"Nothing found. ({reply.summary})")
+        return
+    st.subheader(reply.summary)
+    st.dataframe(reply.table, key="answer", hide_index=True, width="stretch")
+    if len(reply.table) < reply.total:
+        st.caption(f"The newest {len(reply.table)} of {reply.total}.")
+    shown = reply.pictures[:_MOST_PICTURES]
+    for start in range(0, len(shown), _PER_ROW):
+        columns = st.columns(_PER_ROW)
+        for column, picture in zip(columns, shown[start : start + _PER_ROW], strict=False):
+            column.image(draw_boxes(picture), caption=picture.caption, width="stretch")
+
+
+def draw_boxes(picture: reads.Picture) -> Image.Image:
+    """The picture with the person's and the thing's box."""
+    with Image.open(picture.path) as file:
+        image = file.convert("RGB")
+    pen = ImageDraw.Draw(image)
+    width = max(2, image.width // 200)
+    for box, colour in (
+        (picture.human_box, _PERSON_COLOUR),
+        (picture.object_box, _THING_COLOUR),
+    ):
+        pen.rectangle(box, outline=colour, width=width)
+    return image
