@@ -66,6 +66,8 @@ def dashboard(
     }
     page = str(_ROOT / "dashboard" / "app.py")
     options = ["--server.port", str(port), "--server.headless", "true"]
+    options += ["--client.toolbarMode", "minimal", "--browser.gatherUsageStats", "false"]
+    options += ["--theme.primaryColor", "#2f6f8f"]
     command = [sys.executable, "-m", "streamlit", "run", page, *options]
     try:
         code = subprocess.run(command, env=environment, check=False).returncode

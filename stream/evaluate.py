@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import supervision as sv
-from models.world.clip import write_clip
-from models.world.truth import ClipTruth, FrameTruth
 
 from models.bundle import Bundle
 from models.detector import Detector
 from models.evaluation.events import Event, Instances, Tally, id_switches, map_tracks, tally
 from models.scorer import PairScorer
 from models.tracker import Tracker
+from models.world.clip import write_clip
+from models.world.truth import ClipTruth, FrameTruth
 from storage.interactions import Interaction, Kind, Phase
 from stream.events import PICK_UP, PUT_DOWN, EventMaker, Lifecycle
 from stream.frames import Frame, Round, ScoredFrame

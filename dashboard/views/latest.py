@@ -34,7 +34,6 @@ def _refreshed(url: str) -> None:
         key="latest",
         hide_index=True,
         width="stretch",
-        height=600,
         column_config={
             "began": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss"),
             "ended": st.column_config.DatetimeColumn(format="HH:mm:ss"),

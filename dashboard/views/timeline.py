@@ -1,5 +1,6 @@
 """Timeline: what every person did, as bars in time; moments are points."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import altair as alt
@@ -27,7 +28,10 @@ def render(url: str) -> None:
         st.caption(
             f"The newest {reads.MOST_ROWS} interactions; choose a shorter time for the rest."
         )
-    st.altair_chart(chart(table), key="chart", width="stretch")
+    verbs = sorted(table["did"].unique())
+    for camera, rows in table.groupby("camera", sort=True):
+        st.subheader(str(camera))
+        st.altair_chart(chart(rows, verbs), key=f"chart {camera}", width="stretch")
 
 
 def _filtered(url: str) -> pd.DataFrame:
@@ -43,29 +47,24 @@ def _filtered(url: str) -> pd.DataFrame:
     )
 
 
-def chart(table: pd.DataFrame) -> alt.VConcatChart:
-    """One panel a camera, one row a person, colour by verb."""
-    domain = sorted(table["did"].unique())
-    colour = alt.Color("did:N", title=None, scale=alt.Scale(domain=domain, scheme="tableau20"))
+def chart(rows: pd.DataFrame, verbs: Sequence[str]) -> alt.LayerChart:
+    """One camera: a row a person, a colour a verb (the same on every chart)."""
+    scale = alt.Scale(domain=list(verbs), scheme="tableau20")
+    legend = alt.Legend(orient="bottom", columns=8)
+    colour = alt.Color("did:N", title=None, scale=scale, legend=legend)
     tooltip = ["who", "did", "what", alt.Tooltip("began:T", format="%H:%M:%S"), "score"]
-    when = alt.X("began:T", title=None)
-    panels = []
-    for camera, rows in table.groupby("camera", sort=True):
-        who = alt.Y("who:N", title=None)
-        lasting, moments = rows[~rows["moment"]], rows[rows["moment"]]
-        bars = (
-            alt.Chart(lasting)
-            .mark_bar(height={"band": 0.7}, opacity=0.75)
-            .encode(x=when, x2="ended:T", y=who, yOffset="did:N", color=colour, tooltip=tooltip)
-        )
-        points = (
-            alt.Chart(moments)
-            .mark_point(filled=True, size=110, shape="diamond", stroke="white")
-            .encode(x=when, y=who, color=colour, tooltip=tooltip)
-        )
-        height = max(_LEAST_HEIGHT, _ROW_HEIGHT * rows["who"].nunique())
-        panel = alt.layer(bars, points).properties(
-            title=str(camera), height=height, width="container"
-        )
-        panels.append(panel.interactive(bind_y=False))
-    return alt.vconcat(*panels)
+    when = alt.X("began:T", title=None, axis=alt.Axis(format="%H:%M:%S"))
+    who = alt.Y("who:N", title=None)
+    bars = (
+        alt.Chart(rows[~rows["moment"]])
+        .mark_bar(height={"band": 0.7}, opacity=0.75)
+        .encode(x=when, x2="ended:T", y=who, yOffset="did:N", color=colour, tooltip=tooltip)
+    )
+    points = (
+        alt.Chart(rows[rows["moment"]])
+        .mark_point(filled=True, size=120, shape="diamond", stroke="black", strokeWidth=0.5)
+        .encode(x=when, y=who, color=colour, tooltip=tooltip)
+    )
+    height = max(_LEAST_HEIGHT, _ROW_HEIGHT * rows["who"].nunique())
+    layers: alt.LayerChart = alt.layer(bars, points).properties(height=height)
+    return layers.interactive(bind_y=False)

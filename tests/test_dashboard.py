@@ -1,0 +1,137 @@
+"""The pages show what the database holds, and say plainly when it holds nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from dashboard import reads
+from dashboard.views.ask import draw_boxes
+from storage.database import Sessions
+from storage.repository import add_interactions
+from tests.test_interactions import make_interaction
+
+APP = str(Path(__file__).parents[1] / "dashboard" / "app.py")
+Open = Callable[[str], AppTest]
+
+
+@pytest.fixture
+def open_page(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Opens the app at a question; caches of other tests are gone."""
+    monkeypatch.setenv("HOI_STREAM_DATABASE__URL", database)
+    monkeypatch.setenv("HOI_STREAM_MEDIA", str(tmp_path))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+    def open_(question: str) -> AppTest:
+        app = AppTest.from_file(APP, default_timeout=60)
+        app.query_params["q"] = question
+        return app.run()
+
+    return open_
+
+
+def fill(sessions: Sessions) -> None:
+    with sessions.begin() as session:
+        add_interactions(
+            session,
+            interactions=[
+                make_interaction(1, verb="pick up", object_class="bottle"),
+                make_interaction(2, verb="pick up", object_class="box"),
+                make_interaction(3, verb="hold", object_class="cup"),
+            ],
+        )
+
+
+def text_of(app: AppTest) -> str:
+    parts = [*app.info, *app.warning, *app.error, *app.caption, *app.subheader]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def test_the_question_returns_the_rows_that_the_database_holds(
+    open_page: Open, sessions: Sessions
+) -> None:
+    fill(sessions)
+    app = open_page("who picked up what")
+    assert not app.exception
+    (table,) = app.dataframe
+    assert sorted(table.value["what"]) == ["bottle", "box"]
+    assert "2 interactions" in text_of(app)
+
+
+def test_a_typed_question_and_an_example_are_asked(open_page: Open, sessions: Sessions) -> None:
+    fill(sessions)
+    app = open_page("")
+    app.text_input(key="question").set_value("who held a cup").run()
+    assert len(app.dataframe[0].value) == 1
+    app.button(key="example who picked up what").click().run()
+    assert sorted(app.dataframe[0].value["what"]) == ["bottle", "box"]
+
+
+def test_what_is_not_understood_is_said(open_page: Open, sessions: Sessions) -> None:
+    fill(sessions)
+    app = open_page("who frobnicated the box")
+    assert "frobnicated" in text_of(app)
+    assert not app.dataframe
+    assert not app.exception
+
+
+def test_nothing_found_is_said(open_page: Open, sessions: Sessions) -> None:
+    fill(sessions)
+    app = open_page("who put down what")
+    assert "Nothing found" in text_of(app)
+    assert not app.dataframe
+
+
+def test_a_new_database_tells_what_to_run(open_page: Open) -> None:
+    app = open_page("")
+    assert "stream run --source" in text_of(app)
+    assert not app.exception
+
+
+def test_a_database_that_cannot_be_reached_is_one_line(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "HOI_STREAM_DATABASE__URL", "postgresql+psycopg://hoi:secret@127.0.0.1:9/hoi"
+    )
+    app = open_page("who picked up what")
+    assert not app.exception
+    assert app.error
+    assert "secret" not in text_of(app)
+
+
+@pytest.mark.parametrize("page", ["timeline", "latest"])
+def test_every_page_shows_the_interactions(
+    page: str, database: str, sessions: Sessions, open_page: Open
+) -> None:
+    fill(sessions)
+    open_page("")  # sets the environment and clears the caches
+
+    def show(page: str, url: str) -> None:
+        from dashboard.views import latest, timeline
+
+        {"timeline": timeline, "latest": latest}[page].render(url)
+
+    app = AppTest.from_function(show, default_timeout=60, args=(page, database)).run()
+    assert not app.exception
+    if page == "latest":
+        assert len(app.dataframe[0].value) == 3
+        assert app.metric[0].value == "3"
+    else:
+        assert app.multiselect(key="timeline verbs").options == ["pick up", "hold"]
+        assert len(app.get("vega_lite_chart")) == 1
+
+
+def test_the_boxes_are_drawn_on_the_shown_picture_alone(tmp_path: Path) -> None:
+    path = tmp_path / "moment.png"
+    Image.fromarray(np.zeros((100, 200, 3), np.uint8)).save(path)
+    picture = reads.Picture(path, "", (10, 10, 50, 90), (60, 20, 90, 40))
+    drawn = np.asarray(draw_boxes(picture))
+    assert drawn[10, 30].tolist() == [220, 60, 50]
+    assert drawn[30, 60].tolist() == [40, 150, 90]
+    assert not np.asarray(Image.open(path)).any()
