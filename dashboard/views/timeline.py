@@ -47,7 +47,7 @@ def _filtered(url: str) -> pd.DataFrame:
     )
 
 
-def chart(rows: pd.DataFrame, verbs: Sequence[str]) -> alt.LayerChart:
+def chart(rows: pd.DataFrame, verbs: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
     """One camera: a row a person, a colour a verb (the same on every chart)."""
     scale = alt.Scale(domain=list(verbs), scheme="tableau20")
     legend = alt.Legend(orient="bottom", columns=8)
@@ -66,5 +66,4 @@ def chart(rows: pd.DataFrame, verbs: Sequence[str]) -> alt.LayerChart:
         .encode(x=when, y=who, color=colour, tooltip=tooltip)
     )
     height = max(_LEAST_HEIGHT, _ROW_HEIGHT * rows["who"].nunique())
-    layers: alt.LayerChart = alt.layer(bars, points).properties(height=height)
-    return layers.interactive(bind_y=False)
+    return alt.layer(bars, points).properties(height=height).interactive(bind_y=False)
