@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -71,10 +71,10 @@ class BoxScorer(nn.Module):
     def load(cls, path: Path) -> "BoxScorer":
         try:
             with safe_open(path, "pt") as file:
-                metadata = file.metadata()
+                metadata = file.metadata() or {}
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             scorer = cls(BoxScorerConfig(**{name: int(size) for name, size in metadata.items()}))
             scorer.load_state_dict(state)
-        except (OSError, RuntimeError, TypeError, ValueError) as error:
+        except (OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: not a box scorer ({str(error).splitlines()[0]})") from error
         return scorer.eval()

@@ -72,6 +72,7 @@ class Bundle:
         self.folder, self.manifest, self.hash = folder, manifest, digest
         self.name = manifest.name
         self.vocabulary = Vocabulary.from_dict(manifest.vocabulary)
+        _check_vocabulary(self.vocabulary, folder / MANIFEST)
 
     @property
     def tracking(self) -> Mapping[str, float]:
@@ -147,10 +148,20 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def _read(path: Path, name: str, installed: list[str]) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         known = ", ".join(installed)
         raise ModelError(f"no bundle {name!r}; installed: {known} (or give a folder)") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: not a manifest (not UTF-8 text)") from error
+
+
+def _check_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
+    verbs = {verb for row in vocabulary.allowed for verb in row}
+    if len(vocabulary.allowed) != len(vocabulary.objects):
+        raise ModelError(f"{path}: vocabulary.allowed needs one row for every object")
+    if not verbs <= set(range(len(vocabulary.verbs))):
+        raise ModelError(f"{path}: vocabulary.allowed names a verb that is not there")
 
 
 def _verify(folder: Path, file: str, digest: str) -> None:

@@ -154,9 +154,10 @@ class TransformersDetector:
 
     def __init__(self, name: str, *, threshold: float = 0.1) -> None:
         import torch
-        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        from transformers import AutoConfig, AutoImageProcessor, AutoModelForObjectDetection
 
         try:
+            AutoConfig.from_pretrained(name)  # first: it says soonest that there is no such model
             processor: Any = AutoImageProcessor
             self._processor = processor.from_pretrained(name)
             network: Any = AutoModelForObjectDetection.from_pretrained(

@@ -27,10 +27,16 @@ class PairScores:
 
 
 def select_pairs(detections: sv.Detections, objects: frozenset[str]) -> npt.NDArray[np.int64]:
-    """Rows (P, 2) of each person and each near thing of a class in `objects`."""
+    """Rows (P, 2) of each person and each near thing of a class in `objects`.
+
+    Rows without a track (`tracker_id` missing or negative) belong to no pair.
+    """
     names = detections.data.get("class_name", np.zeros(0, object))
-    humans = np.flatnonzero([name == PERSON for name in names])
-    things = np.flatnonzero([name != PERSON and name in objects for name in names])
+    ids = detections.tracker_id
+    tracked = np.zeros(len(names), bool) if ids is None else ids >= 0
+    humans = np.flatnonzero(tracked & np.array([name == PERSON for name in names], bool))
+    known = np.array([name != PERSON and name in objects for name in names], bool)
+    things = np.flatnonzero(tracked & known)
     pairs = np.stack(np.meshgrid(humans, things, indexing="ij"), -1).reshape(-1, 2)
     if not len(pairs):
         return np.zeros((0, 2), np.int64)

@@ -45,6 +45,8 @@ class PairScorer:
         self, images: Sequence[Image], detections: Sequence[sv.Detections]
     ) -> list[PairScores]:
         """One result a frame; all pairs of the round go through the network together."""
+        if not images:
+            return []
         pairs = [select_pairs(found, self._objects) for found in detections]
         features, classes = [], []
         for image, found, rows in zip(images, detections, pairs, strict=True):

@@ -81,6 +81,10 @@ class View:
         x1, y1, x2, y2 = (float(v) for v in self.frame.detections.xyxy[self.row_of[number]])
         return x1, y1, x2, y2
 
+    def confidence(self, number: int) -> float:
+        scores = self.frame.detections.confidence
+        return 1.0 if scores is None else float(scores[self.row_of[number]])
+
     def class_name(self, number: int) -> str:
         return str(self.frame.detections.data["class_name"][self.row_of[number]])
 

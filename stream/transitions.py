@@ -31,6 +31,7 @@ class TransitionSettings:
     held: float = 0.5  # belief that it is held
     released: float = 0.35  # belief below which nobody holds it
     coupled: float = 0.0  # belief that a thing is held because it moves in a person's reach
+    sure: float = 0.5  # confidence of a detection whose movement is believed
     reach: float = 0.1  # person heights around the person's box in which they can hold it
     gone_seconds: float = 0.8  # held, then not seen for so long with its place in view: taken
     let_go_seconds: float = 0.7  # held no longer ago than this when it came to rest: put down
@@ -116,7 +117,8 @@ class Transitions:
             thing.path.popleft()
         still = self._is_still(thing, view.media)
         thing.still_since = (thing.still_since or thing.path[0][0]) if still else None
-        holder, belief = self._holder(number, box, view, persons, self._moves(thing, box))
+        moves = view.confidence(number) >= self._settings.sure and self._moves(thing, box)
+        holder, belief = self._holder(number, box, view, persons, moves)
         if belief >= self._settings.held:
             sighting = view.sighting((holder, number), belief)
             thing.touch = _Touch(holder, sighting) if sighting else thing.touch
