@@ -7,7 +7,7 @@ both filters, so the table tells how much is lost to detection and how much to s
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import supervision as sv
 
 from models.bundle import Bundle
 from models.detector import Detector
+from models.evaluation.detection import HIDDEN, DetectionReport, evaluate_detections
 from models.evaluation.events import Event, Instances, Tally, id_switches, map_tracks, tally
 from models.scorer import PairScorer
 from models.tracker import Tracker
@@ -30,9 +31,9 @@ from stream.sources import read_file
 
 FIRST_SEED = 10_000  # of the held-out clips; nothing is trained or tuned on these and the next 999
 CLIP_SECONDS = 16.0
-HIDDEN = 0.75  # occluded more than this: nobody could see it
 _MIN_SECONDS = 0.4  # true intervals shorter than this are not asked for
 _BATCH = 8  # frames
+_DETECTION_STEP = 5  # of these, frames next to each other would tell the same
 
 _NO_IMAGE = np.zeros((1, 1, 3), np.uint8)
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,6 +46,7 @@ class WatchedClip:
     truth: ClipTruth
     frames: tuple[ScoredFrame, ...]
     mappings: tuple[Mapping[int, int], ...]  # track -> truth id, per frame
+    found: tuple[sv.Detections, ...] = ()  # what the detector gave, every few frames
 
 
 def watch(
@@ -56,12 +58,14 @@ def watch(
         truth = write_clip(path, seed, CLIP_SECONDS)
         images = [frame.image for frame in read_file(path)]
     tracker = Tracker(detector.classes, **tracking)
-    tracked = []
+    found: list[sv.Detections] = []
     for start in range(0, len(images), _BATCH):
-        batch = images[start : start + _BATCH]
-        for offset, found in enumerate(detector.detect(batch)):
-            tracked.append(tracker.update(found, truth.frames[start + offset].seconds))
-    return _scored(truth, tracked, scorer)
+        found += detector.detect(images[start : start + _BATCH])
+    tracked = [
+        tracker.update(detections, frame.seconds)
+        for detections, frame in zip(found, truth.frames, strict=True)
+    ]
+    return replace(_scored(truth, tracked, scorer), found=tuple(found[::_DETECTION_STEP]))
 
 
 def watch_truth(truth: ClipTruth, classes: Sequence[str], scorer: PairScorer) -> WatchedClip:
@@ -160,6 +164,7 @@ class WorldReport:
 
     clips: int
     minutes: float
+    detection: DetectionReport
     switches: float  # identity switches a clip-minute, detected boxes
     rows: tuple[EventRow, ...]
 
@@ -184,7 +189,11 @@ def evaluate_world(
         for filter_ in FILTERS
     ]
     minutes = sum(clip.truth.frames[-1].seconds for clip in detected) / 60
-    return WorldReport(clips, minutes, switches_per_minute(detected), tuple(rows))
+    detection = evaluate_detections(
+        [found for clip in detected for found in clip.found],
+        [frame for clip in detected for frame in clip.truth.frames[::_DETECTION_STEP]],
+    )
+    return WorldReport(clips, minutes, detection, switches_per_minute(detected), tuple(rows))
 
 
 def _row(boxes: str, filter_: str, watched: Sequence[WatchedClip], bundle: Bundle) -> EventRow:
