@@ -33,37 +33,6 @@ def render(
 
 @train_app.command("world")
 def train_world(
-    work: Annotated[Path, typer.Option("--work", help="Folder of what is drawn and half done.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
-    images: Annotated[int, typer.Option("--images", min=1, help="Pictures to train on.")] = 66_000,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-) -> None:
-    """Train the demo's detector and scorer on the drawn world; half an hour; can be resumed."""
-    from models.training.world import train_world as train
-    from models.training.world_detector import Progress
-
-    console = errors_console()
-
-    def tell(step: Progress) -> None:
-        if step.images // 1000 > told[0]:
-            told[0] = step.images // 1000
-            losses = f"heat {step.heat_loss:.3f}, boxes {step.box_loss:.3f}"
-            console.print(f"seen: {step.images} of {step.budget} images; {losses}")
-
-    told = [-1]
-    manifest = train(
-        work,
-        out,
-        images=images,
-        seed=seed,
-        on_clip=lambda clip: None if clip % 100 else console.print(f"drawn: clip {clip}"),
-        on_step=tell,
-    )
-    typer.echo(f"{out}: {manifest.name} {manifest.version}")
-
-
-@train_app.command("world")
-def train_world(
     out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
     work: Annotated[
         Path, typer.Option("--work", help="Frames and checkpoints; the same folder goes on.")
