@@ -17,6 +17,7 @@ from stream.frames import EventFrame, Image, Round
 
 _TIME_BASE = Fraction(1, 1000)  # seconds; a millisecond is the media clock's least step
 _MOMENT_SECONDS = 1.0  # a moment stays readable for so long
+_TEXT_SCALE, _LINE_HEIGHT = 0.4, 19  # of the sentences; pixels
 _PERSON_COLOR, _THING_COLOR, _EVENT_COLOR = "#2f80ed", "#f2994a", "#27ae60"
 
 
@@ -147,10 +148,16 @@ class Drawing:
             start, end = _centre(boxes[human]), _centre(boxes[thing])
             scene = sv.draw_line(scene, start, end, color=self._color, thickness=2)
         text = f"person {human} {interaction.verb} {interaction.object_class} {thing}"
-        width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)[0][0]
-        anchor = sv.Point(8 + width / 2, 14 + 22 * row)
+        width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _TEXT_SCALE, 1)[0][0]
+        anchor = sv.Point(8 + width / 2, 12 + _LINE_HEIGHT * row)
         return sv.draw_text(
-            scene, text, anchor, text_color=sv.Color.WHITE, background_color=self._color
+            scene,
+            text,
+            anchor,
+            text_color=sv.Color.WHITE,
+            text_scale=_TEXT_SCALE,
+            text_padding=4,
+            background_color=self._color,
         )
 
 
