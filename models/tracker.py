@@ -6,13 +6,16 @@ classes that a detector confuses, and a second look at every new track: is it a 
 back nearby or beside the person who carried it?
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import supervision as sv
 from trackers import ByteTrackTracker
+from trackers.utils.iou import BaseIoU, IoU
+
+from models.appearance import blend, signature
 
 PERSON = "person"
 
@@ -31,9 +34,49 @@ _NOMINAL_RATE = 30.0  # frames/s; ByteTrack counts its buffer in these, we pass 
 _SAME_PLACE = 0.6  # how far (in own sizes) a standing thing may be found from where it was lost
 _REACH = 3.0  # own sizes per second: how far a lost thing may have moved in a gap
 _SIZE_RATIO = 2.5  # a mended track may not change its area by more than this factor
+_LEAST_OVERLAP_WEIGHT = 0.25  # of an overlap between two that look nothing alike
+_UNKNOWN_LOOKS = 0.8  # similarity where a look is not known
+_LOOKS_SHARE = 0.15  # how fast a track's look follows what is seen
+_CLEAR = 0.1  # IoU with others of the group up to which a look is believed
+_STRANGER = 0.45  # less alike than this: not the lost one
 _NEAR_PERSON = 0.15  # person heights around the person's box that still count as "with them"
 
-Box = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
+Box = Floats  # (4,) xyxy pixels
+Looks = Floats  # models.appearance.signature
+Image = npt.NDArray[np.uint8]
+
+
+class _LookingIoU(BaseIoU):
+    """Overlap, weighed by how alike a track and a detection look.
+
+    ByteTrack hands over boxes alone: of all its tracks in their order first, then of those left
+    over. So the first question tells which box is whose.
+    """
+
+    def __init__(self) -> None:
+        self.tracks: Callable[[], Sequence[object]] = list
+        self.looks: dict[int, Looks] = {}  # by id of the track object
+        self._overlap = IoU()
+        self._of_box: dict[bytes, Looks | None] = {}  # tracks and detections of this frame
+
+    def expect(self, looks: Mapping[bytes, Looks | None]) -> None:
+        """The detections to come, by the bytes of their boxes."""
+        self._of_box = dict(looks)
+
+    def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
+        overlap = np.asarray(self._overlap.compute(boxes_1, boxes_2), np.float32)
+        tracks = self.tracks()
+        if len(tracks) == len(boxes_1):
+            for track, box in zip(tracks, boxes_1, strict=True):
+                self._of_box[box.tobytes()] = self.looks.get(id(track))
+        for row, column in zip(*np.nonzero(overlap > 0), strict=True):
+            alike = _alike(
+                self._of_box.get(boxes_1[row].tobytes()),
+                self._of_box.get(boxes_2[column].tobytes()),
+            )
+            overlap[row, column] *= _LEAST_OVERLAP_WEIGHT + (1 - _LEAST_OVERLAP_WEIGHT) * alike
+        return overlap
 
 
 @dataclass
@@ -44,6 +87,7 @@ class _Identity:
     box: Box  # last seen, xyxy pixels
     seconds: float  # last seen
     velocity: npt.NDArray[np.float32]  # (2,) pixels/s of the centre, smoothed
+    looks: Looks | None = None
     carriers: frozenset[int] = frozenset()  # persons around it when last seen
     votes: dict[int, float] = field(default_factory=dict)  # class id -> summed confidence
 
@@ -67,6 +111,7 @@ class Tracker:
         self._groups = _groups(self._classes)
         self._mend_seconds = mend_seconds
         self._carried_seconds = carried_seconds
+        self._ious = [_LookingIoU() for _ in self._groups]
         self._trackers = [
             ByteTrackTracker(
                 lost_track_buffer=round(lost_seconds * _NOMINAL_RATE),
@@ -75,23 +120,29 @@ class Tracker:
                 minimum_consecutive_frames=minimum_frames,
                 minimum_iou_threshold=minimum_iou,
                 high_conf_det_threshold=high,
+                iou=iou,
             )
-            for _ in self._groups
+            for iou in self._ious
         ]
+        for iou, tracker in zip(self._ious, self._trackers, strict=True):
+            iou.tracks = lambda tracker=tracker: tracker.tracks  # type: ignore[misc]
         self._identities: list[dict[int, _Identity]] = [{} for _ in self._groups]  # by raw id
         self._lost: list[list[_Identity]] = [[] for _ in self._groups]
         self._next = 1
 
-    def update(self, detections: sv.Detections, seconds: float) -> sv.Detections:
+    def update(
+        self, detections: sv.Detections, seconds: float, image: Image | None = None
+    ) -> sv.Detections:
         """Confirmed instances of this frame with `tracker_id` >= 1 and their voted class.
 
-        `seconds` must grow from call to call; rows that are not confirmed yet are left out.
+        `seconds` must grow from call to call; rows that are not confirmed yet are left out. With
+        the frame's RGB `image` those who cross are told apart by their looks too.
         """
         persons: dict[int, Box] = {}
         parts = []
         for group, members in enumerate(self._groups):
             rows = _rows(detections, np.isin(_class_ids(detections), members))
-            part = self._update_group(group, rows, seconds, persons)
+            part = self._update_group(group, rows, seconds, persons, image)
             if members[0] == self._person:
                 persons = dict(zip(_tracker_ids(part).tolist(), part.xyxy, strict=True))
             if len(part):
@@ -111,11 +162,20 @@ class Tracker:
         return self._classes.index(PERSON) if PERSON in self._classes else -1
 
     def _update_group(
-        self, group: int, rows: sv.Detections, seconds: float, persons: dict[int, Box]
+        self,
+        group: int,
+        rows: sv.Detections,
+        seconds: float,
+        persons: dict[int, Box],
+        image: Image | None,
     ) -> sv.Detections:
         rows = rows.with_nms(threshold=0.6, class_agnostic=True) if len(rows) > 1 else rows
+        looks = [None if image is None else signature(image, box) for box in rows.xyxy]
+        look_of = {box.tobytes(): look for box, look in zip(rows.xyxy, looks, strict=True)}
+        self._ious[group].expect(look_of)
         tracked = self._trackers[group].update(rows, timestamp=seconds)
         tracked = _rows(tracked, _tracker_ids(tracked) >= 0)
+        self._remember_looks(group, tracked, look_of)
         known = self._identities[group]
         raw_ids = _tracker_ids(tracked).tolist()
         self._retire(group, set(raw_ids), seconds)
@@ -123,11 +183,13 @@ class Tracker:
         for row, raw in enumerate(raw_ids):
             box = tracked.xyxy[row].astype(np.float32)
             around = _around(box, persons)
+            look = look_of.get(tracked.xyxy[row].tobytes())
             identity = known.get(raw)
             if identity is None:
-                identity = self._mend(group, box, seconds, around) or self._new(box, seconds)
-                known[raw] = identity
+                lost = self._mend(group, box, seconds, around, look)
+                identity = known[raw] = lost or self._new(box, seconds)
             _see(identity, box, seconds, around)
+            identity.looks = self._look_of_raw(group, raw)
             class_id = int(_class_ids(tracked)[row])
             score = 1.0 if tracked.confidence is None else float(tracked.confidence[row])
             identity.votes[class_id] = identity.votes.get(class_id, 0.0) + score
@@ -155,12 +217,44 @@ class Tracker:
         for raw in [raw for raw, identity in known.items() if identity.number not in alive]:
             del known[raw]
 
+    def _remember_looks(
+        self, group: int, tracked: sv.Detections, look_of: Mapping[bytes, Looks | None]
+    ) -> None:
+        """Tracks learn how they look where nothing of their group is in the way."""
+        iou, tracks = self._ious[group], self._trackers[group].tracks
+        alive = {id(track) for track in tracks}
+        iou.looks = {key: look for key, look in iou.looks.items() if key in alive}
+        overlaps = sv.box_iou_batch(tracked.xyxy, tracked.xyxy) - np.eye(len(tracked))
+        by_raw = {track.tracker_id: track for track in tracks}
+        for row, raw in enumerate(_tracker_ids(tracked).tolist()):
+            look, track = look_of.get(tracked.xyxy[row].tobytes()), by_raw.get(raw)
+            if look is None or track is None:
+                continue
+            old = iou.looks.get(id(track))
+            if old is None:
+                iou.looks[id(track)] = look
+            elif overlaps[row].max() <= _CLEAR:
+                iou.looks[id(track)] = blend(old, look, _LOOKS_SHARE)
+
+    def _look_of_raw(self, group: int, raw: int) -> Looks | None:
+        for track in self._trackers[group].tracks:
+            if track.tracker_id == raw:
+                return self._ious[group].looks.get(id(track))
+        return None
+
     def _mend(
-        self, group: int, box: Box, seconds: float, around: frozenset[int]
+        self,
+        group: int,
+        box: Box,
+        seconds: float,
+        around: frozenset[int],
+        look: Looks | None,
     ) -> _Identity | None:
         """The lost identity that this new track most likely is."""
         best, best_cost = None, 1.0
         for identity in self._lost[group]:
+            if _alike(identity.looks, look) < _STRANGER:
+                continue
             cost = self._mend_cost(identity, box, seconds, around)
             if cost < best_cost:
                 best, best_cost = identity, cost
@@ -229,6 +323,11 @@ def _around(box: Box, persons: dict[int, Box]) -> frozenset[int]:
         ):
             near.append(number)
     return frozenset(near)
+
+
+def _alike(look: Looks | None, other: Looks | None) -> float:
+    """0 to 1."""
+    return _UNKNOWN_LOOKS if look is None or other is None else float(look @ other)
 
 
 def _centre(box: Box) -> Box:

@@ -62,8 +62,8 @@ def watch(
     for start in range(0, len(images), _BATCH):
         found += detector.detect(images[start : start + _BATCH])
     tracked = [
-        tracker.update(detections, frame.seconds)
-        for detections, frame in zip(found, truth.frames, strict=True)
+        tracker.update(detections, frame.seconds, image)
+        for detections, frame, image in zip(found, truth.frames, images, strict=True)
     ]
     return replace(_scored(truth, tracked, scorer), found=tuple(found[::_DETECTION_STEP]))
 

@@ -36,4 +36,4 @@ class Track:
         tracker = self._trackers.get(frame.camera)
         if tracker is None:
             tracker = self._trackers[frame.camera] = self._make_tracker()
-        return tracker.update(detections, frame.media_time)
+        return tracker.update(detections, frame.media_time, frame.image)
