@@ -33,18 +33,30 @@ CONFUSED = (
 _NOMINAL_RATE = 30.0  # frames/s; ByteTrack counts its buffer in these, we pass timestamps
 _SAME_PLACE = 0.6  # how far (in own sizes) a standing thing may be found from where it was lost
 _REACH = 3.0  # own sizes per second: how far a lost thing may have moved in a gap
-_SIZE_RATIO = 2.5  # a mended track may not change its area by more than this factor
-_LEAST_OVERLAP_WEIGHT = 0.25  # of an overlap between two that look nothing alike
+_SIZE_RATIO = 4.0  # a mended track may not change its area by more than this factor
 _UNKNOWN_LOOKS = 0.8  # similarity where a look is not known
 _LOOKS_SHARE = 0.15  # how fast a track's look follows what is seen
 _CLEAR = 0.1  # IoU with others of the group up to which a look is believed
-_STRANGER = 0.45  # less alike than this: not the lost one
+_RECOGNISED = 0.5  # more alike than this: the lost one may have moved further
 _NEAR_PERSON = 0.15  # person heights around the person's box that still count as "with them"
 
 Floats = npt.NDArray[np.float32]
 Box = Floats  # (4,) xyxy pixels
 Looks = Floats  # models.appearance.signature
 Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Trust:
+    """What looks count for: much for people, little for small things that turn in a hand."""
+
+    exponent: float  # of the similarity, as a weight of the overlap
+    least: float  # weight of an overlap between two that look nothing alike
+    stranger: float  # less alike than this: not the lost one
+
+
+_OF_PERSONS = _Trust(exponent=4.0, least=0.05, stranger=0.3)
+_OF_THINGS = _Trust(exponent=1.0, least=0.25, stranger=0.1)
 
 
 class _LookingIoU(BaseIoU):
@@ -54,7 +66,8 @@ class _LookingIoU(BaseIoU):
     over. So the first question tells which box is whose.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trust: _Trust) -> None:
+        self.trust = trust
         self.tracks: Callable[[], Sequence[object]] = list
         self.looks: dict[int, Looks] = {}  # by id of the track object
         self._overlap = IoU()
@@ -66,7 +79,7 @@ class _LookingIoU(BaseIoU):
 
     def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
         overlap = np.asarray(self._overlap.compute(boxes_1, boxes_2), np.float32)
-        tracks = self.tracks()
+        tracks, least = self.tracks(), self.trust.least
         if len(tracks) == len(boxes_1):
             for track, box in zip(tracks, boxes_1, strict=True):
                 self._of_box[box.tobytes()] = self.looks.get(id(track))
@@ -75,7 +88,7 @@ class _LookingIoU(BaseIoU):
                 self._of_box.get(boxes_1[row].tobytes()),
                 self._of_box.get(boxes_2[column].tobytes()),
             )
-            overlap[row, column] *= _LEAST_OVERLAP_WEIGHT + (1 - _LEAST_OVERLAP_WEIGHT) * alike
+            overlap[row, column] *= least + (1 - least) * alike**self.trust.exponent
         return overlap
 
 
@@ -103,7 +116,7 @@ class Tracker:
         high: float = 0.4,
         minimum_iou: float = 0.1,
         minimum_frames: int = 2,
-        lost_seconds: float = 1.0,
+        lost_seconds: float = 0.6,
         mend_seconds: float = 2.0,
         carried_seconds: float = 4.0,
     ) -> None:
@@ -111,7 +124,10 @@ class Tracker:
         self._groups = _groups(self._classes)
         self._mend_seconds = mend_seconds
         self._carried_seconds = carried_seconds
-        self._ious = [_LookingIoU() for _ in self._groups]
+        self._ious = [
+            _LookingIoU(_OF_PERSONS if members[0] == self._person else _OF_THINGS)
+            for members in self._groups
+        ]
         self._trackers = [
             ByteTrackTracker(
                 lost_track_buffer=round(lost_seconds * _NOMINAL_RATE),
@@ -253,9 +269,11 @@ class Tracker:
         """The lost identity that this new track most likely is."""
         best, best_cost = None, 1.0
         for identity in self._lost[group]:
-            if _alike(identity.looks, look) < _STRANGER:
+            alike = _alike(identity.looks, look)
+            if alike < self._ious[group].trust.stranger:
                 continue
             cost = self._mend_cost(identity, box, seconds, around)
+            cost /= 1 + max(0.0, alike - _RECOGNISED) / (1 - _RECOGNISED)
             if cost < best_cost:
                 best, best_cost = identity, cost
         if best is not None:

@@ -1,6 +1,7 @@
 """`stream demo`: a clip is drawn, watched, and asked about, with nothing but this program."""
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,9 @@ def demo(
     console = errors_console()
     clip, video = folder / "clip.mp4", folder / "found.mp4"
     folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("hoi-stream.db*"), clip, video):
+        old.unlink(missing_ok=True)  # an earlier demo's; its events would be found again
+    shutil.rmtree(folder / "media", ignore_errors=True)
     console.print(f"drawing {clip} ({_SECONDS:.0f} s of a world that the demo model knows)")
     write_clip(clip, seed, _SECONDS)
     url = f"sqlite:///{folder / 'hoi-stream.db'}"

@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,11 +68,7 @@ def dashboard(
     options += ["--client.toolbarMode", "minimal", "--browser.gatherUsageStats", "false"]
     options += ["--theme.primaryColor", "#2f6f8f"]
     command = [sys.executable, "-m", "streamlit", "run", page, *options]
-    try:
-        code = subprocess.run(command, env=environment, check=False).returncode
-    except KeyboardInterrupt:
-        code = 0
-    raise typer.Exit(code)
+    os.execvpe(command[0], command, environment)  # so that who stops us stops the pages
 
 
 def doctor(

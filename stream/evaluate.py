@@ -217,6 +217,7 @@ def _scored(truth: ClipTruth, tracked: Sequence[sv.Detections], scorer: PairScor
     shape = (truth.height, truth.width, 3)
     blank = np.zeros(shape, np.uint8)
     frames, mappings = [], []
+    tracks: dict[int, int] = {}  # truth id -> the track that covered it last
     for index, (frame_truth, detections) in enumerate(zip(truth.frames, tracked, strict=True)):
         scores = scorer.score([blank], [detections])[0]
         seconds = frame_truth.seconds
@@ -224,7 +225,9 @@ def _scored(truth: ClipTruth, tracked: Sequence[sv.Detections], scorer: PairScor
             f"clip{truth.seed}", index, 0, seconds, _START + timedelta(seconds=seconds), _NO_IMAGE
         )
         frames.append(ScoredFrame(frame, detections, scores))
-        mappings.append(map_tracks(_instances(seconds, detections), _true_instances(frame_truth)))
+        found, true = _instances(seconds, detections), _true_instances(frame_truth)
+        mappings.append(map_tracks(found, true, tracks))
+        tracks |= {truth: track for track, truth in mappings[-1].items()}
     return WatchedClip(truth, tuple(frames), tuple(mappings))
 
 

@@ -54,6 +54,14 @@ def test_tracks_map_to_the_truth_they_overlap_most_and_only_to_their_class() -> 
     assert map_tracks(predicted, true) == {1: 7}
 
 
+def test_a_track_keeps_its_truth_while_they_overlap() -> None:
+    true = Instances(0, [7], ["cup"], np.array([[0, 0, 10, 10]]))
+    predicted = Instances(0, [1, 2], ["cup", "cup"], np.array([[0, 0, 10, 9], [0, 0, 10, 7]]))
+    assert map_tracks(predicted, true, {7: 2}) == {2: 7}
+    far = Instances(0, [1, 2], ["cup", "cup"], np.array([[0, 0, 10, 9], [0, 0, 10, 4]]))
+    assert map_tracks(far, true, {7: 2}) == {1: 7}
+
+
 def test_an_id_switch_is_counted_when_the_covering_track_changes() -> None:
     assert id_switches([{1: 7}, {1: 7}, {}, {2: 7}, {2: 7}, {1: 7}]) == 2
 

@@ -1,6 +1,7 @@
 """Tracks keep their number over what detectors do to them."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import supervision as sv
 from hypothesis import given, settings
@@ -67,6 +68,42 @@ def test_a_ball_that_jumps_further_than_its_size_keeps_its_number() -> None:
         x = 0.0 if i < 4 else 12.0 * (i - 4)
         tracks |= set(numbers_of(tracker.update(seen((BALL, x, 0, x + 10, 10)), i * STEP), "ball"))
     assert tracks == {1}
+
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+
+
+def painted(*people: tuple[float, tuple[int, int, int]]) -> npt.NDArray[np.uint8]:
+    """People 40 pixels wide from x on, those in front last."""
+    image = np.full((120, 300, 3), 128, np.uint8)
+    for x, colour in people:
+        image[10:110, int(x) : int(x) + 40] = colour
+    return image
+
+
+def test_people_who_cross_keep_their_numbers_by_how_they_look() -> None:
+    tracker = Tracker(CLASSES)
+    tracked = sv.Detections.empty()
+    for i in range(40):
+        red, blue = 20.0 + 5 * i, 220.0 - 5 * i
+        people = [(PERSON, blue, 10, blue + 40, 110)]
+        if abs(red - blue) > 25:  # else the one behind is not found
+            people.append((PERSON, red, 10, red + 40, 110))
+        tracked = tracker.update(seen(*people), i * STEP, painted((red, RED), (blue, BLUE)))
+        if i == 5:
+            first = dict(zip(tracked.xyxy[:, 0].tolist(), ids(tracked), strict=True))
+    assert first.keys() == {45.0, 195.0}
+    last = dict(zip(tracked.xyxy[:, 0].tolist(), ids(tracked), strict=True))
+    assert last == {215.0: first[45.0], 25.0: first[195.0]}
+
+
+def test_one_who_takes_the_place_of_another_gets_a_new_number() -> None:
+    tracker = Tracker(CLASSES)
+    for i in range(10):
+        tracker.update(seen((PERSON, 100, 10, 140, 110)), i * STEP, painted((100, RED)))
+    for i in range(15, 25):
+        tracked = tracker.update(seen((PERSON, 100, 10, 140, 110)), i * STEP, painted((100, BLUE)))
+    assert ids(tracked) != [1]
 
 
 @pytest.mark.parametrize("gap", [0.5, 1.5])

@@ -68,17 +68,25 @@ class Tally:
         return precision, recall, 2 * right / max(predicted + true, 1)
 
 
-def map_tracks(predicted: Instances, true: Instances) -> dict[int, int]:
-    """Track id -> truth id, by falling IoU, one-to-one, same class and IoU >= 0.5."""
+def map_tracks(
+    predicted: Instances, true: Instances, keep: Mapping[int, int] | None = None
+) -> dict[int, int]:
+    """Track id -> truth id: one-to-one, same class, IoU >= 0.5, by falling IoU.
+
+    Those of `keep` (truth id -> its last track) that still overlap so much go first, as CLEAR MOT
+    has it (Bernardin and Stiefelhagen 2008, section 2.1.3).
+    """
     overlaps = box_iou(predicted.boxes, true.boxes)
     same = np.array([[p == t for t in true.classes] for p in predicted.classes], bool)
     overlaps = np.where(same.reshape(overlaps.shape), overlaps, 0)
+    old = np.array([[(keep or {}).get(t) == p for t in true.ids] for p in predicted.ids], bool)
+    order = np.where(overlaps >= _BOX_IOU, overlaps + old.reshape(overlaps.shape), 0)
     mapping: dict[int, int] = {}
-    while overlaps.size and overlaps.max() >= _BOX_IOU:
-        row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
+    while order.size and order.max() > 0:
+        row, column = np.unravel_index(order.argmax(), order.shape)
         mapping[predicted.ids[int(row)]] = true.ids[int(column)]
-        overlaps[row, :] = 0
-        overlaps[:, column] = 0
+        order[row, :] = 0
+        order[:, column] = 0
     return mapping
 
 

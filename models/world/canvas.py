@@ -40,9 +40,10 @@ class Pen:
 
     def __init__(self, width: int, height: int) -> None:
         self.picture: npt.NDArray[np.uint8] = np.zeros((height, width, 4), np.uint8)
-        self.mask: npt.NDArray[np.uint8] = np.zeros((height, width, 4), np.uint8)
+        mask = np.zeros((height, width, 4), np.uint8)
+        self.mask: npt.NDArray[np.uint16] = mask.view("<u2")[..., 0]  # red and green: the id
         self._surfaces = [
-            skia.Surface(array, skia.kRGBA_8888_ColorType) for array in (self.picture, self.mask)
+            skia.Surface(array, skia.kRGBA_8888_ColorType) for array in (self.picture, mask)
         ]
         self.canvas, self._ids = (surface.getCanvas() for surface in self._surfaces)
         cap, join = skia.Paint.kRound_Cap, skia.Paint.kRound_Join
@@ -58,9 +59,9 @@ class Pen:
         self.boxes = {}
 
     def begin(self, instance: int) -> None:
-        """What is drawn from now on belongs to this instance (1 to 255)."""
+        """What is drawn from now on belongs to this instance (1 to 65535)."""
         self._box = self.boxes.setdefault(instance, [1e9, 1e9, -1e9, -1e9])
-        self._id_paint.setColor(argb((instance, 0, 0)))
+        self._id_paint.setColor(argb((instance & 255, instance >> 8, 0)))
 
     def place(self, x: float, y: float, scale: float, angle: float = 0.0, flip: int = 1) -> None:
         """Local origin in pixels, pixels per metre, turned and mirrored."""

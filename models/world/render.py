@@ -60,6 +60,8 @@ class World:
         self._lives = [life(self._stage, person) for person in self._stage.people]
         self._sun = rng.uniform(-8, 8)  # where shadows fall, pixels
         self._shaking = rng.choice((0, 0, 0, 0.5))
+        self._shift = (0.0, 0.0)  # pixels
+        self._tremor = random.Random(rng.random())  # its own: drawing must not change the acts
         self._frames: list[FrameTruth] = []
 
     def frames(self, every: int = 1, phase: int = 0) -> Iterator[tuple[Image, FrameTruth]]:
@@ -115,8 +117,9 @@ class World:
 
     def _draw(self) -> dict[int, int]:
         """Draw all, far to near; returns how many pixels each instance had when it was drawn."""
-        shake = (self._rng.gauss(0, self._shaking), self._rng.gauss(0, self._shaking))
-        self._shift = shake if self._shaking else (0.0, 0.0)
+        if self._shaking:
+            tremor = self._tremor
+            self._shift = tremor.gauss(0, self._shaking), tremor.gauss(0, self._shaking)
         self._pen.clear(self._background)
         drawn: dict[int, int] = {}
         self._draw_shadows()
@@ -167,11 +170,11 @@ class World:
         x0, y0, x1, y1 = self._pen.boxes[instance]
         left, top = int(max(0, x0 - 1)), int(max(0, y0 - 1))
         right, bottom = int(max(0, x1 + 2)), int(max(0, y1 + 2))
-        patch = self._pen.mask[top:bottom, left:right, 0]
+        patch = self._pen.mask[top:bottom, left:right]
         drawn[instance] = max(drawn.get(instance, 0), int(np.count_nonzero(patch == instance)))
 
     def _instances(self, drawn: dict[int, int]) -> tuple[Instance, ...]:
-        seen = np.bincount(self._pen.mask[..., 0].ravel(), minlength=256)
+        seen = np.bincount(self._pen.mask.ravel(), minlength=max(drawn, default=0) + 1)
         found = []
         for item in self._everything():
             x0, y0, x1, y1 = self._pen.boxes[item.id]
