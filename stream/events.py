@@ -13,6 +13,8 @@ from stream.smooth import Smoothing
 from stream.transitions import Transition, Transitions, TransitionSettings
 
 PICK_UP, PUT_DOWN = "pick up", "put down"
+_FORGET_SECONDS = 60.0  # a track that long away is in no open event
+_FEW = 64  # tracks that may be remembered without looking
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,24 @@ class _Camera:
     intervals: Intervals
     moments: Moments
     transitions: Transitions
-    classes: dict[int, str]  # track number -> class as last seen
-    epochs: dict[int, int]  # track number -> epoch in which it was first seen
+    tracks: dict[int, "_Track"] = field(default_factory=dict)  # by number
+
+    def meet(self, view: View) -> None:
+        """Take note of who is in the frame; forget who has been away for long."""
+        for number in view.row_of:
+            track = self.tracks.get(number)
+            epoch = view.frame.frame.epoch if track is None else track.epoch
+            self.tracks[number] = _Track(view.class_name(number), epoch, view.media)
+        if len(self.tracks) > 2 * len(view.row_of) + _FEW:
+            recent = {n: t for n, t in self.tracks.items() if view.media - t.seen < _FORGET_SECONDS}
+            self.tracks = recent
+
+
+@dataclass(frozen=True)
+class _Track:
+    class_name: str  # as last seen
+    epoch: int  # in which it was first seen
+    seen: float  # media seconds
 
 
 class EventMaker:
@@ -88,9 +106,7 @@ class EventMaker:
         camera = self._cameras.get(frame.camera)
         if camera is None:
             camera = self._cameras[frame.camera] = self._new_camera()
-        for number in view.row_of:
-            camera.classes[number] = view.class_name(number)
-            camera.epochs.setdefault(number, frame.epoch)
+        camera.meet(view)
         told = camera.intervals.step(view) + camera.moments.step(view)
         changes = [self._interval(frame.camera, camera, item) for item in told]
         changes += [
@@ -114,8 +130,6 @@ class EventMaker:
                 _indices(names, lifecycle.carry),
                 _indices(names, lifecycle.not_carry),
             ),
-            {},
-            {},
         )
 
     def _close(self, name: str, reason: EndReason) -> list[Change]:
@@ -153,7 +167,7 @@ class EventMaker:
         *,
         moment: bool = False,
     ) -> Interaction:
-        human, thing = (f"{name}:{camera.epochs[n]}:{n}" for n in pair)
+        human, thing = (f"{name}:{camera.tracks[n].epoch}:{n}" for n in pair)
         first, best = story.first, story.best
         last = first if moment else story.last
         return Interaction(
@@ -172,7 +186,7 @@ class EventMaker:
             verb=verb,
             human_track=human,
             object_track=thing,
-            object_class=camera.classes[pair[1]],
+            object_class=camera.tracks[pair[1]].class_name,
             started_at=first.wall,
             ended_at=last.wall,
             media_start=first.media,

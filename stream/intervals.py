@@ -90,7 +90,7 @@ class Intervals:
             return self._end(cell, EndReason.TRACK_LOST)
         score = float(view.frame.beliefs.probabilities[row, cell[2]])
         sighting = view.sighting(cell[:2], score) if score >= _HALF else None
-        if sighting is not None and sighting is not interval.story.last:
+        if sighting is not None and sighting.media > interval.story.last.media:
             interval.story.add(sighting)
         match interval.state:
             case _State.CANDIDATE:

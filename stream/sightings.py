@@ -13,6 +13,14 @@ from stream.frames import Image, SmoothedFrame
 Pair = tuple[int, int]  # human and object track numbers
 
 
+@dataclass(frozen=True)
+class Instant:
+    """A frame's time on both clocks."""
+
+    media: float  # seconds of the media clock
+    wall: datetime
+
+
 @dataclass(frozen=True, eq=False)
 class Sighting:
     """One frame of one pair."""
@@ -25,23 +33,27 @@ class Sighting:
     vector: npt.NDArray[np.float16] | None
     image: Image
 
+    @property
+    def instant(self) -> Instant:
+        return Instant(self.media, self.wall)
+
 
 @dataclass
 class Story:
-    """An event in the making: its first, last and best sighting."""
+    """An event in the making: its beginning, its latest and its best sighting."""
 
-    first: Sighting
-    last: Sighting
-    best: Sighting
+    first: Instant
+    last: Instant
+    best: Sighting  # the only one whose picture is kept
     total: float = 0.0
     count: int = 0
 
     @classmethod
     def begin(cls, sighting: Sighting) -> "Story":
-        return cls(sighting, sighting, sighting, sighting.score, 1)
+        return cls(sighting.instant, sighting.instant, sighting, sighting.score, 1)
 
     def add(self, sighting: Sighting) -> None:
-        self.last = sighting
+        self.last = sighting.instant
         self.total += sighting.score
         self.count += 1
         if sighting.score > self.best.score:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.detector import OnnxDetector
+from models.errors import ModelError
 from models.heatmap_detector import HEIGHT, STRIDE, WIDTH, DetectorWithPeaks, HeatmapDetector
 from models.heatmap_detector import export_onnx as export
 from models.training import world_detector
@@ -99,3 +100,16 @@ def test_training_lowers_the_loss(clips: list[Path], tmp_path: Path) -> None:
         on_step=lambda progress: seen.append(progress.heat_loss),
     )
     assert np.mean(seen[-3:]) < 0.8 * np.mean(seen[:3])
+
+
+def test_a_damaged_or_foreign_checkpoint_is_named(clips: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "detector.pt"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(ModelError, match=r"detector\.pt is damaged"):
+        train_world_detector(clips, path, images=BATCH)
+    path.unlink()
+    train_world_detector(clips, path, images=BATCH)
+    with pytest.raises(ModelError, match="another training"):
+        train_world_detector(clips, path, images=2 * BATCH)
+    with pytest.raises(ModelError, match="at least"):
+        train_world_detector(clips, path, images=3)

@@ -5,15 +5,18 @@ ends at the same weights as an uninterrupted one.
 """
 
 import math
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from models.errors import ModelError
 from models.heatmap_detector import HEIGHT, STRIDE, WIDTH, HeatmapDetector
 from models.training.world_frames import RENDERED_TO_INPUT, decode, read_clip
 from models.world.truth import CLASSES, Instance
@@ -49,19 +52,26 @@ def train_world_detector(
     seed: int = 0,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> HeatmapDetector:
-    """Train until `images` were seen; goes on from `checkpoint` if there is one."""
+    """Train until `images` were seen; goes on from `checkpoint` if there is one.
+
+    Raises ModelError for a budget below one batch, and for a checkpoint that is damaged or belongs
+    to a training with another seed or budget.
+    """
+    if images < BATCH:
+        raise ModelError(f"a training needs at least {BATCH} images, not {images}")
     torch.manual_seed(seed)
     frames = _Frames(clips)
     network = HeatmapDetector(len(CLASSES)).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=_DECAY)
     average = {name: value.clone() for name, value in network.state_dict().items()}
     step = 0
+    steps = images // BATCH
+    plan = {"seed": seed, "steps": steps}
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = _load(checkpoint, plan)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         average, step = state["average"], int(state["step"])
-    steps = images // BATCH
     while step < steps:
         pictures, targets = frames.batch(step, seed)
         heat_loss, box_loss = _step(network, optimiser, pictures, targets, step, steps)
@@ -71,10 +81,21 @@ def train_world_detector(
         if step % _SAVE_EVERY == 0 or step == steps:
             state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
             partial = checkpoint.with_suffix(".part")
-            torch.save(state | {"average": average, "step": step}, partial)
+            torch.save(state | plan | {"average": average, "step": step}, partial)
             partial.replace(checkpoint)
     network.load_state_dict(average)
     return network.eval()
+
+
+def _load(checkpoint: Path, plan: dict[str, int]) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+        other = {name: state[name] for name in plan} != plan
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, OSError) as error:
+        raise ModelError(f"{checkpoint} is damaged; delete it to start again") from error
+    if other:
+        raise ModelError(f"{checkpoint} belongs to another training; delete it to start again")
+    return state
 
 
 class _Frames:

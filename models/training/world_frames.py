@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.errors import ModelError
 from models.heatmap_detector import HEIGHT, WIDTH
 from models.world.render import World
 from models.world.truth import FrameTruth
@@ -26,6 +27,8 @@ def render_frames(folder: Path, clips: int, *, on_clip: Callable[[int], None]) -
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{FIRST_SEED + i}.npz" for i in range(clips)]
     missing = [path for path in paths if not path.exists()]
+    if not missing:
+        return paths
     with get_context("spawn").Pool(2) as pool:
         for done, _ in enumerate(pool.imap(_render_clip, missing, chunksize=4), 1):
             on_clip(clips - len(missing) + done)
@@ -44,7 +47,7 @@ def decode(jpeg: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """(HEIGHT, WIDTH, 3) RGB."""
     image = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError("a training frame is damaged; delete the clip's file and render it again")
+        raise ModelError("a training frame is damaged; delete the clip's file and render it again")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
