@@ -94,7 +94,7 @@ def _object_prior(train: Pairs, test: Pairs, classes: int) -> Floats:
 def _control(train: Pairs, test: Pairs, vocabulary: Vocabulary, kept: str, seed: int) -> Floats:
     """The same network, trained and tested with one of its two inputs made constant."""
     seen = [_without(pairs, kept) for pairs in (train, test)]
-    return _logits(fit(seen[0], vocabulary, seed=seed, epochs=15, noisy=False), seen[1])
+    return _logits(fit(seen[0], vocabulary, seed=seed, epochs=40, noisy=False), seen[1])
 
 
 def _without(pairs: Pairs, kept: str) -> Pairs:

@@ -404,9 +404,10 @@ def _bystand(stage: Stage, person: Person, name: str) -> Act:
     class_name = stage.rng.choice(classes)
     depth = person.scale * stage.rng.uniform(0.97, 1.02)
     free = [t for t in stage.things if t.class_name == class_name and not t.taken]
-    x = person.x / stage.half_width(person.scale) + stage.rng.uniform(-0.4, 0.4)
-    x = 0.8 * max(-1.0, min(1.0, x)) * stage.half_width(depth)
-    thing = free[0] if free else stage.add_thing(class_name, depth, x)
+    x = person.x / stage.half_width(person.scale)
+    shares = [x + stage.rng.uniform(-0.4, 0.4) for _ in range(4)]
+    places = [0.8 * max(-1.0, min(1.0, share)) * stage.half_width(depth) for share in shares]
+    thing = free[0] if free else stage.add_thing(class_name, depth, stage.roomiest(places, depth))
     thing.taken = True
     yield from act(stage, person, thing)
     thing.taken = False

@@ -105,12 +105,12 @@ class World:
             depths[i] = max(depths[i], depths[i - 1] + 5)
         for scale in depths:
             half = stage.half_width(scale) * 0.8
-            person = Person.make(stage.next_id(), rng, scale, rng.uniform(-half, half))
-            stage.people.append(person)
+            x = stage.roomiest([rng.uniform(-half, half) for _ in range(4)], scale)
+            stage.people.append(Person.make(stage.next_id(), rng, scale, x))
         for _ in range(rng.choice((0, 1, 1, 2))):
             scale = rng.uniform(0.66, 0.98) * nearest
-            x = rng.uniform(-0.46, 0.46) * self._width / scale
-            stage.add_thing(rng.choice(CLASSES[1:]), scale, x)
+            places = [rng.uniform(-0.46, 0.46) * self._width / scale for _ in range(4)]
+            stage.add_thing(rng.choice(CLASSES[1:]), scale, stage.roomiest(places, scale))
 
     def _camera(self) -> "Finish":
         return Finish(self._rng, self._noise, self._width, self._height)

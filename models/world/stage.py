@@ -6,7 +6,7 @@ frame. The stage moves bodies and things after every act had its turn.
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from models.world.canvas import COLOURS
 from models.world.people import HOLD, Person, Reach
@@ -16,6 +16,7 @@ from models.world.truth import MomentTruth, PairTruth
 Act = Iterator[None]
 
 _GRAVITY = 6.0  # m/s^2: less than real, for a ball to be seen in the air
+_PLACES = 4  # to choose from where to stand or to put something
 _BOUNCE, _SLIDE, _ROLL = 0.45, 0.6, 0.90
 
 
@@ -47,8 +48,21 @@ class Stage:
 
     def add_thing_near(self, person: Person, class_name: str) -> Thing:
         half = self.half_width(person.scale) * 0.85
-        x = person.x + self.rng.choice((-1, 1)) * self.rng.uniform(0.5, 1.2)
-        return self.add_thing(class_name, person.scale + 0.01, max(-half, min(half, x)))
+        sides = [self.rng.choice((-1, 1)) * self.rng.uniform(0.5, 1.2) for _ in range(_PLACES)]
+        places = [max(-half, min(half, person.x + side)) for side in sides]
+        scale = person.scale + 0.01
+        return self.add_thing(class_name, scale, self.roomiest(places, scale, person))
+
+    def roomiest(self, places: Sequence[float], scale: float, who: Person | None = None) -> float:
+        """The place furthest from all others, as the camera sees it: nobody stands in another."""
+        others = [
+            item.x * item.scale
+            for item in (*self.people, *self.things)
+            if item is not who and (isinstance(item, Person) or item.holder is None)
+        ]
+        return max(
+            places, key=lambda x: min((abs(x * scale - other) for other in others), default=0.0)
+        )
 
     def half_width(self, scale: float) -> float:
         """Metres from the middle to the edge of the picture at this depth."""
@@ -56,8 +70,9 @@ class Stage:
 
     def spot(self, person: Person, share: float = 0.75) -> float:
         """A place to go to."""
-        half = self.half_width(person.scale)
-        return self.rng.uniform(-half * share, half * share)
+        half = self.half_width(person.scale) * share
+        places = [self.rng.uniform(-half, half) for _ in range(_PLACES)]
+        return self.roomiest(places, person.scale, person)
 
     def do(self, person: Person, thing: Thing, *verbs: str) -> None:
         """From now on the person does exactly this with the thing; no verb: nothing."""
