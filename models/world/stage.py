@@ -55,11 +55,8 @@ class Stage:
 
     def roomiest(self, places: Sequence[float], scale: float, who: Person | None = None) -> float:
         """The place furthest from all others, as the camera sees it: nobody stands in another."""
-        others = [
-            item.x * item.scale
-            for item in (*self.people, *self.things)
-            if item is not who and (isinstance(item, Person) or item.holder is None)
-        ]
+        others = [other.x * other.scale for other in self.people if other is not who]
+        others += [thing.x * thing.scale for thing in self.things if thing.holder is None]
         return max(
             places, key=lambda x: min((abs(x * scale - other) for other in others), default=0.0)
         )
