@@ -264,9 +264,9 @@ class CMMP(nn.Module):
         rows, columns = regions.pairing
         return human[rows] + thing[columns] + self.union_scale * unit(regions.union_means)
 
-    def prior(self, instances: Instances, pairing: Tensor) -> Tensor:
-        """(P, V) float32: detection scores of both to the power lambda where the verb is valid."""
-        powers = instances.scores.float() ** LAMBDA  # (N,)
+    def prior(self, instances: Instances, pairing: Tensor, exponent: float = LAMBDA) -> Tensor:
+        """(P, V) float32: detection scores of both to the exponent where the verb is valid."""
+        powers = instances.scores.float() ** exponent  # (N,)
         allowed = self.validity[instances.labels[pairing[1]]]  # (P, V)
         return (powers[pairing[0]] * powers[pairing[1]])[:, None] * allowed
 
