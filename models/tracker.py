@@ -37,6 +37,7 @@ _SIZE_RATIO = 4.0  # a mended track may not change its area by more than this fa
 _UNKNOWN_LOOKS = 0.8  # similarity where a look is not known
 _LOOKS_SHARE = 0.15  # how fast a track's look follows what is seen
 _CLEAR = 0.1  # IoU with others of the group up to which a look is believed
+_VOTES_HALF_LIFE = 2.0  # seconds; a class seen for long does not outvote what is seen now
 _RECOGNISED = 0.5  # more alike than this: the lost one may have moved further
 _NEAR_PERSON = 0.15  # person heights around the person's box that still count as "with them"
 
@@ -204,6 +205,7 @@ class Tracker:
             if identity is None:
                 lost = self._mend(group, box, seconds, around, look)
                 identity = known[raw] = lost or self._new(box, seconds)
+            _forget_votes(identity, seconds)
             _see(identity, box, seconds, around)
             identity.looks = self._look_of_raw(group, raw)
             class_id = int(_class_ids(tracked)[row])
@@ -319,6 +321,11 @@ def _groups(classes: Sequence[str]) -> list[list[int]]:
         if members:
             groups.append(members)
     return groups
+
+
+def _forget_votes(identity: _Identity, seconds: float) -> None:
+    kept = 0.5 ** ((seconds - identity.seconds) / _VOTES_HALF_LIFE)
+    identity.votes = {class_id: vote * kept for class_id, vote in identity.votes.items()}
 
 
 def _see(identity: _Identity, box: Box, seconds: float, around: frozenset[int]) -> None:

@@ -51,7 +51,7 @@ class _Camera:
         for number in view.row_of:
             track = self.tracks.get(number)
             epoch = view.frame.frame.epoch if track is None else track.epoch
-            self.tracks[number] = _Track(view.class_name(number), epoch, view.media)
+            self.tracks[number] = _Track(epoch, view.media)
         if len(self.tracks) > 2 * len(view.row_of) + _FEW:
             recent = {n: t for n, t in self.tracks.items() if view.media - t.seen < _FORGET_SECONDS}
             self.tracks = recent
@@ -59,7 +59,6 @@ class _Camera:
 
 @dataclass(frozen=True)
 class _Track:
-    class_name: str  # as last seen
     epoch: int  # in which it was first seen
     seen: float  # media seconds
 
@@ -186,7 +185,7 @@ class EventMaker:
             verb=verb,
             human_track=human,
             object_track=thing,
-            object_class=camera.tracks[pair[1]].class_name,
+            object_class=best.object_class,
             started_at=first.wall,
             ended_at=last.wall,
             media_start=first.media,

@@ -30,6 +30,7 @@ class Sighting:
     score: float  # belief
     human_box: Box
     object_box: Box
+    object_class: str  # as seen just then
     vector: npt.NDArray[np.float16] | None
     image: Image
 
@@ -112,6 +113,7 @@ class View:
             score,
             self.box(human),
             self.box(thing),
+            self.class_name(thing),
             None if row is None else self.frame.scores.vectors[row],
             self.frame.frame.image,
         )

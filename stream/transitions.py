@@ -31,7 +31,7 @@ class TransitionSettings:
     held: float = 0.5  # belief that it is held
     released: float = 0.35  # belief below which nobody holds it
     coupled: float = 0.0  # belief that a thing is held because it moves in a person's reach
-    sure: float = 0.5  # confidence of a detection whose movement is believed
+    sure: float = 0.5  # confidence of a detection that is believed: that it moves, and that it is
     reach: float = 0.1  # person heights around the person's box in which they can hold it
     gone_seconds: float = 0.8  # held, then not seen for so long with its place in view: taken
     let_go_seconds: float = 0.7  # held no longer ago than this when it came to rest: put down
@@ -78,6 +78,7 @@ class _Thing:
     carrier: int = -1
     carrier_belief: float = 0.0
     seen: float = 0.0
+    surest: float = 0.0  # best confidence so far
 
 
 class Transitions:
@@ -111,7 +112,7 @@ class Transitions:
         self, number: int, thing: _Thing, view: View, persons: Iterable[int]
     ) -> list[Transition]:
         box = view.box(number)
-        thing.seen = view.media
+        thing.seen, thing.surest = view.media, max(thing.surest, view.confidence(number))
         thing.path.append((view.media, box))
         while thing.path[0][0] < view.media - self._settings.still_seconds:
             thing.path.popleft()
@@ -122,6 +123,8 @@ class Transitions:
         if belief >= self._settings.held:
             sighting = view.sighting((holder, number), belief)
             thing.touch = _Touch(holder, sighting) if sighting else thing.touch
+        if thing.surest < self._settings.sure:
+            return []  # perhaps there is no such thing
         match thing.state:
             case _State.UNKNOWN:
                 self._from_unknown(thing, view, box, holder, belief)

@@ -31,7 +31,10 @@ Track = Callable[[float], Sequence[float] | None]  # seconds -> centre x, y of t
 
 
 def frames(
-    seconds: float, belief: Callable[[float], tuple[float, float, float]], thing: Track
+    seconds: float,
+    belief: Callable[[float], tuple[float, float, float]],
+    thing: Track,
+    confidence: float,
 ) -> Iterator[Round[SmoothedFrame]]:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for i in range(round(seconds * RATE)):
@@ -45,6 +48,7 @@ def frames(
             names.append("box")
         detections = sv.Detections(
             np.array(boxes, np.float32),
+            confidence=np.full(len(boxes), confidence, np.float32),
             tracker_id=np.array(ids),
             data={"class_name": np.array(names, dtype=object)},
         )
@@ -61,6 +65,7 @@ def told(
     seconds: float,
     belief: Callable[[float], tuple[float, float, float]],
     thing: Track = lambda _: (150, 200),
+    confidence: float = 0.9,
 ) -> list[Interaction]:
     maker = EventMaker(
         VOCABULARY,
@@ -70,7 +75,7 @@ def told(
         config="c",
     )
     out = []
-    for round_ in maker.events(frames(seconds, belief, thing)):
+    for round_ in maker.events(frames(seconds, belief, thing, confidence)):
         out += [change.interaction for frame in round_.frames for change in frame.changes]
         out += [change.interaction for change in round_.closing]
     return out
@@ -143,6 +148,13 @@ def test_a_thing_at_rest_that_is_held_and_leaves_is_picked_up_and_put_down() -> 
     assert up.media_start == pytest.approx(2.2, abs=0.3)
     assert down.media_start == pytest.approx(5.5, abs=0.6)
     assert up.human_track == down.human_track == "gate:0:1"
+
+
+def test_what_is_perhaps_no_thing_is_not_picked_up() -> None:
+    events = told(7, holding((2, 5)), lifted, confidence=0.3)
+    assert not ends(events, "pick up")
+    assert not ends(events, "put down")
+    assert ends(events, "hold")
 
 
 def test_a_thing_that_was_held_and_is_gone_was_picked_up() -> None:

@@ -61,6 +61,16 @@ def test_a_thing_that_flickers_between_confused_classes_is_one_thing() -> None:
     assert list(tracked.data["class_name"]) == ["cup"]
 
 
+def test_what_a_thing_was_taken_for_fades() -> None:
+    tracker = Tracker(CLASSES)
+    for i in range(100):
+        tracker.update(seen((BOTTLE, 0, 0, 20, 30)), i * STEP)
+    for i in range(100, 130):
+        tracked = tracker.update(seen((CUP, 0, 0, 20, 30)), i * STEP)
+    assert list(tracked.data["class_name"]) == ["cup"]
+    assert ids(tracked) == [1]
+
+
 def test_a_ball_that_jumps_further_than_its_size_keeps_its_number() -> None:
     tracker = Tracker(CLASSES)
     tracks = set()
