@@ -17,7 +17,8 @@ from stream.frames import EventFrame, Image, Round
 
 _TIME_BASE = Fraction(1, 1000)  # seconds; a millisecond is the media clock's least step
 _MOMENT_SECONDS = 1.0  # a moment stays readable for so long
-_TEXT_SCALE, _LINE_HEIGHT = 0.4, 19  # of the sentences; pixels
+_PLAIN_HEIGHT = 400  # pixels: taller pictures get larger letters
+_TEXT_SCALE, _LINE_HEIGHT, _PADDING = 0.4, 19, 4  # of the sentences; pixels
 _PERSON_COLOR, _THING_COLOR, _EVENT_COLOR = "#2f80ed", "#f2994a", "#27ae60"
 
 
@@ -98,21 +99,32 @@ class SaveVideo:
 
 
 class Drawing:
-    """Draws on copies; remembers the moments that should stay readable."""
+    """Draws on copies, in sizes that suit the first; remembers the moments to stay readable."""
 
     def __init__(self) -> None:
         self._moments: deque[tuple[float, Interaction]] = deque()
+        self._color = _rgb(_EVENT_COLOR)
+        self._size = 0.0  # of letters and lines; 1 in a small picture
+
+    def _suit(self, height: int) -> None:
+        self._size = max(1.0, height / _PLAIN_HEIGHT)
         palette = sv.ColorPalette([_rgb(_PERSON_COLOR), _rgb(_THING_COLOR)])
         by_row = sv.ColorLookup.INDEX
-        self._boxes = sv.BoxAnnotator(palette, thickness=2, color_lookup=by_row)
-        self._labels = sv.LabelAnnotator(
-            palette, text_scale=0.4, text_padding=3, color_lookup=by_row
+        self._boxes = sv.BoxAnnotator(
+            palette, thickness=round(1.5 * self._size), color_lookup=by_row
         )
-        self._color = _rgb(_EVENT_COLOR)
+        self._labels = sv.LabelAnnotator(
+            palette,
+            text_scale=_TEXT_SCALE * self._size,
+            text_thickness=round(self._size),
+            text_padding=round(0.75 * _PADDING * self._size),
+            color_lookup=by_row,
+        )
 
     def draw(self, frame: EventFrame) -> Image:
-        scene = frame.frame.image.copy()
-        detections = frame.detections
+        scene, detections = frame.frame.image.copy(), frame.detections
+        if not self._size:
+            self._suit(scene.shape[0])
         names = [str(name) for name in detections.data.get("class_name", ())]
         numbers = [] if detections.tracker_id is None else detections.tracker_id.tolist()
         kinds = np.array([0 if name == "person" else 1 for name in names], int)
@@ -140,23 +152,26 @@ class Drawing:
         self, scene: Image, interaction: Interaction, boxes: dict[int, Any], row: int
     ) -> Image:
         """A line between the two, and a sentence in the list at the top left."""
+        size = self._size
         human, thing = (
             int(track.rpartition(":")[2])
             for track in (interaction.human_track, interaction.object_track)
         )
         if human in boxes and thing in boxes:
             start, end = _centre(boxes[human]), _centre(boxes[thing])
-            scene = sv.draw_line(scene, start, end, color=self._color, thickness=2)
+            scene = sv.draw_line(scene, start, end, color=self._color, thickness=round(1.5 * size))
         text = f"person {human} {interaction.verb} {interaction.object_class} {thing}"
-        width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _TEXT_SCALE, 1)[0][0]
-        anchor = sv.Point(8 + width / 2, 12 + _LINE_HEIGHT * row)
+        scale, thickness = _TEXT_SCALE * size, round(size)
+        width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)[0][0]
+        anchor = sv.Point(8 * size + width / 2, (12 + _LINE_HEIGHT * row) * size)
         return sv.draw_text(
             scene,
             text,
             anchor,
             text_color=sv.Color.WHITE,
-            text_scale=_TEXT_SCALE,
-            text_padding=4,
+            text_scale=scale,
+            text_thickness=thickness,
+            text_padding=round(_PADDING * size),
             background_color=self._color,
         )
 
