@@ -6,16 +6,15 @@ classes that a detector confuses, and a second look at every new track: is it a 
 back nearby or beside the person who carried it?
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import supervision as sv
 from trackers import ByteTrackTracker
-from trackers.utils.iou import BaseIoU, IoU
 
-from models.appearance import blend, signature
+from models.appearance import OF_PERSONS, OF_THINGS, LookingIoU, Looks, alike, blend, signature
 
 PERSON = "person"
 
@@ -34,7 +33,6 @@ _NOMINAL_RATE = 30.0  # frames/s; ByteTrack counts its buffer in these, we pass 
 _SAME_PLACE = 0.6  # how far (in own sizes) a standing thing may be found from where it was lost
 _REACH = 3.0  # own sizes per second: how far a lost thing may have moved in a gap
 _SIZE_RATIO = 4.0  # a mended track may not change its area by more than this factor
-_UNKNOWN_LOOKS = 0.8  # similarity where a look is not known
 _LOOKS_SHARE = 0.15  # how fast a track's look follows what is seen
 _CLEAR = 0.1  # IoU with others of the group up to which a look is believed
 _VOTES_HALF_LIFE = 2.0  # seconds; a class seen for long does not outvote what is seen now
@@ -43,54 +41,7 @@ _NEAR_PERSON = 0.15  # person heights around the person's box that still count a
 
 Floats = npt.NDArray[np.float32]
 Box = Floats  # (4,) xyxy pixels
-Looks = Floats  # models.appearance.signature
 Image = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class _Trust:
-    """What looks count for: much for people, little for small things that turn in a hand."""
-
-    exponent: float  # of the similarity, as a weight of the overlap
-    least: float  # weight of an overlap between two that look nothing alike
-    stranger: float  # less alike than this: not the lost one
-
-
-_OF_PERSONS = _Trust(exponent=4.0, least=0.05, stranger=0.3)
-_OF_THINGS = _Trust(exponent=1.0, least=0.25, stranger=0.1)
-
-
-class _LookingIoU(BaseIoU):
-    """Overlap, weighed by how alike a track and a detection look.
-
-    ByteTrack hands over boxes alone: of all its tracks in their order first, then of those left
-    over. So the first question tells which box is whose.
-    """
-
-    def __init__(self, trust: _Trust) -> None:
-        self.trust = trust
-        self.tracks: Callable[[], Sequence[object]] = list
-        self.looks: dict[int, Looks] = {}  # by id of the track object
-        self._overlap = IoU()
-        self._of_box: dict[bytes, Looks | None] = {}  # tracks and detections of this frame
-
-    def expect(self, looks: Mapping[bytes, Looks | None]) -> None:
-        """The detections to come, by the bytes of their boxes."""
-        self._of_box = dict(looks)
-
-    def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
-        overlap = np.asarray(self._overlap.compute(boxes_1, boxes_2), np.float32)
-        tracks, least = self.tracks(), self.trust.least
-        if len(tracks) == len(boxes_1):
-            for track, box in zip(tracks, boxes_1, strict=True):
-                self._of_box[box.tobytes()] = self.looks.get(id(track))
-        for row, column in zip(*np.nonzero(overlap > 0), strict=True):
-            alike = _alike(
-                self._of_box.get(boxes_1[row].tobytes()),
-                self._of_box.get(boxes_2[column].tobytes()),
-            )
-            overlap[row, column] *= least + (1 - least) * alike**self.trust.exponent
-        return overlap
 
 
 @dataclass
@@ -126,7 +77,7 @@ class Tracker:
         self._mend_seconds = mend_seconds
         self._carried_seconds = carried_seconds
         self._ious = [
-            _LookingIoU(_OF_PERSONS if members[0] == self._person else _OF_THINGS)
+            LookingIoU(OF_PERSONS if members[0] == self._person else OF_THINGS)
             for members in self._groups
         ]
         self._trackers = [
@@ -271,11 +222,11 @@ class Tracker:
         """The lost identity that this new track most likely is."""
         best, best_cost = None, 1.0
         for identity in self._lost[group]:
-            alike = _alike(identity.looks, look)
-            if alike < self._ious[group].trust.stranger:
+            likeness = alike(identity.looks, look)
+            if likeness < self._ious[group].trust.stranger:
                 continue
             cost = self._mend_cost(identity, box, seconds, around)
-            cost /= 1 + max(0.0, alike - _RECOGNISED) / (1 - _RECOGNISED)
+            cost /= 1 + max(0.0, likeness - _RECOGNISED) / (1 - _RECOGNISED)
             if cost < best_cost:
                 best, best_cost = identity, cost
         if best is not None:
@@ -348,11 +299,6 @@ def _around(box: Box, persons: dict[int, Box]) -> frozenset[int]:
         ):
             near.append(number)
     return frozenset(near)
-
-
-def _alike(look: Looks | None, other: Looks | None) -> float:
-    """0 to 1."""
-    return _UNKNOWN_LOOKS if look is None or other is None else float(look @ other)
 
 
 def _centre(box: Box) -> Box:
