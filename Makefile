@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-APT_PACKAGES := redis-server chromium
+APT_PACKAGES := redis-server chromium python3-gi gir1.2-gst-rtsp-server-1.0 \
+	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+	gstreamer1.0-plugins-ugly
 
 # torchvision's compiled operators need the torch build of the same index: ignore local wheels.
 export PIP_FIND_LINKS :=
@@ -25,7 +27,9 @@ demo: setup  ## render a clip, find its interactions, ask, show the dashboard's 
 # elsewhere a test that lacks its server is skipped and says how to get it.
 services:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	    && ! { command -v redis-server && command -v chromium; } >/dev/null; then \
+	    && ! { command -v redis-server && command -v chromium \
+	    && /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")'; } \
+	    >/dev/null 2>&1; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -y -qq --no-install-recommends $(APT_PACKAGES) >/dev/null; fi
 

@@ -16,6 +16,7 @@ from stream.errors import SourceError
 from stream.frames import Frame, Round
 from stream.sources import Reader
 from stream.stats import FrameCounts
+from stream.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ _AHEAD = 4  # decoded frames of a file that may wait; each is some MB
 _WINDOW_SECONDS = 0.02  # a round waits so long for the other live cameras
 _STALE_SECONDS = 0.5  # a live frame older than this is not worth scoring
 _JOIN_SECONDS = 2.0  # a reader that hangs in the network is left behind
+_HUNG_SECONDS = 45.0  # inside FFmpeg, beyond its own time limits: it will not come back
+_CHECK_SECONDS = 1.0  # how often a round that waits looks for readers that hang
 
 
 @dataclass
@@ -30,6 +33,7 @@ class _Feed:
     """What one reader thread has ready."""
 
     source: Source
+    reader: Reader
     ready: deque[tuple[float, Frame]] = field(default_factory=deque)  # with the time of arrival
     ended: bool = False
     error: Exception | None = None
@@ -46,11 +50,13 @@ class Rounds:
         max_fps: float | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> None:
-        self._counts, self._max_fps = counts, max_fps
-        self._on_error = on_error
+        self._counts, self._on_error = counts, on_error
         self._change = threading.Condition()
         self._stop = threading.Event()
-        self._feeds = [_Feed(source) for source in sources]
+        self._feeds = [
+            _Feed(source, Reader(source, counts=counts, max_fps=max_fps, stop=self._stop))
+            for source in sources
+        ]
         self.failed: dict[str, Exception] = {}  # by camera
 
     def stop(self) -> None:
@@ -61,12 +67,7 @@ class Rounds:
 
     def rounds(self) -> Iterator[Round[Frame]]:
         """Raises the first source's error if none of the sources gave a frame."""
-        threads = [
-            threading.Thread(target=self._read, args=(feed,), name=feed.source.name, daemon=True)
-            for feed in self._feeds
-        ]
-        for thread in threads:
-            thread.start()
+        threads = [self._start(feed) for feed in self._feeds]
         try:
             yield from self._rounds()
         finally:
@@ -74,6 +75,24 @@ class Rounds:
             until = time.monotonic() + _JOIN_SECONDS
             for thread in threads:
                 thread.join(timeout=max(0.0, until - time.monotonic()))
+
+    def _start(self, feed: _Feed) -> threading.Thread:
+        arguments = feed, feed.reader
+        name = feed.source.name
+        thread = threading.Thread(target=self._read, args=arguments, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _replace_hung(self, feeds: Sequence[_Feed]) -> None:
+        """A call that never returns cannot be stopped: its thread is left, another one reads."""
+        for feed in feeds:
+            since = feed.reader.blocked_since
+            if not feed.source.live or since is None or time.monotonic() - since < _HUNG_SECONDS:
+                continue
+            logger.warning("%s: hangs; it is opened anew", feed.source.shown)
+            self._counts.lose(feed.source.name, Trouble.HUNG)
+            feed.reader = feed.reader.successor()
+            self._start(feed)
 
     def _rounds(self) -> Iterator[Round[Frame]]:
         open_feeds = list(self._feeds)
@@ -102,7 +121,9 @@ class Rounds:
             return all(some) if files else any(some)
 
         with self._change:
-            self._change.wait_for(enough)
+            self._replace_hung(feeds)
+            while not self._change.wait_for(enough, timeout=_CHECK_SECONDS):
+                self._replace_hung(feeds)
             if not files:
                 self._change.wait_for(
                     lambda: self._stop.is_set() or all(f.ready or f.ended for f in feeds),
@@ -137,25 +158,28 @@ class Rounds:
         elif len(self._feeds) > 1:
             logger.error("%s", feed.error)
 
-    def _read(self, feed: _Feed) -> None:
-        reader = Reader(feed.source, counts=self._counts, max_fps=self._max_fps, stop=self._stop)
+    def _read(self, feed: _Feed, reader: Reader) -> None:
+        failure: Exception | None = None
         try:
             for frame in reader.frames():
-                if not self._offer(feed, frame):
-                    return
+                if not self._offer(feed, reader, frame):
+                    break
         except SourceError as error:
-            feed.error = error
+            failure = error
         except Exception as error:
             logger.exception("%s: unexpected", feed.source.shown)
-            feed.error = error
-        finally:
-            with self._change:
-                feed.ended = True
+            failure = error
+        with self._change:
+            if feed.reader is reader:
+                feed.error, feed.ended = failure, True
                 self._change.notify_all()
 
-    def _offer(self, feed: _Feed, frame: Frame) -> bool:
-        """False: nobody takes frames any more."""
+    def _offer(self, feed: _Feed, reader: Reader, frame: Frame) -> bool:
+        """False: nobody takes frames of this reader any more."""
         with self._change:
+            if feed.reader is not reader:
+                self._counts.drop(frame.camera, "abandoned")
+                return False
             if feed.source.live:
                 self._counts.drop(frame.camera, "overwritten", len(feed.ready))
                 feed.ready.clear()

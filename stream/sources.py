@@ -4,8 +4,8 @@ The only file that knows timestamps and containers. A file is read once, to its 
 is opened again, with back-off, for as long as nobody says stop.
 """
 
+import copy
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,11 +22,12 @@ from stream.clock import MediaClock
 from stream.errors import SourceError
 from stream.frames import Frame, Image
 from stream.stats import FrameCounts
+from stream.trouble import BackOff, Trouble, trouble_of
 
 logger = logging.getLogger(__name__)
 
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0  # a network source that says nothing for so long is lost
-_FIRST_RETRY, _LAST_RETRY, _AUTH_RETRY = 0.5, 30.0, 60.0  # seconds
+_NO_PICTURE_SECONDS = 10.0  # data comes from a live source, and no picture is made of it
 _OLDEST_YEAR = 1990  # a creation time before it is an unset clock
 
 
@@ -35,7 +36,7 @@ def count_frames(source: Source) -> int | None:
     if source.live:
         return None
     try:
-        with _open(source) as container:
+        with _one_line_errors(source), _open(source) as container:
             stream = container.streams.video[0]
             seconds = (container.duration or 0) / av.time_base
             rate = float(stream.average_rate or 0)
@@ -63,53 +64,79 @@ class Reader:
         stop: threading.Event | None = None,
     ) -> None:
         self.source = source
+        self.blocked_since: float | None = None  # monotonic seconds; it is inside FFmpeg since then
         self._counts = counts or FrameCounts()
+        self._max_fps = max_fps
         self._pause = 1 / max_fps if max_fps else 0.0
         self._stop = stop or threading.Event()
         self._clock = MediaClock()
         self._index = 0
         self._due = 0.0  # media time from which the next frame is wanted
         self._size: tuple[int, int] | None = None
+        self._lost = time.monotonic()  # when the last frame came
 
     def frames(self) -> Iterator[Frame]:
         """A file that cannot be read raises; a live source is tried again until stopped."""
         return self._live() if self.source.live else self._file()
 
+    def successor(self) -> "Reader":
+        """One that takes over from this, which hangs in FFmpeg, where its frames ended."""
+        new = Reader(self.source, counts=self._counts, max_fps=self._max_fps, stop=self._stop)
+        new._clock, new._index, new._due = copy.copy(self._clock), self._index, self._due
+        new._size, new._lost = self._size, self._lost
+        if new._index:
+            new._clock.restart(time.monotonic() - new._lost)
+        return new
+
     def _file(self) -> Iterator[Frame]:
-        with _open(self.source) as container:
+        with self._opened() as container:
             began = _creation_time(container, self.source)
             yield from self._decode(container, lambda media: began + timedelta(seconds=media))
         if not self._index:
             raise SourceError(f"{self.source.shown}: no frame can be decoded")
 
     def _live(self) -> Iterator[Frame]:
-        failures = 0
+        back_off, name = BackOff(), self.source.name
         while not self._stop.is_set():
-            before, wait, lost = self._index, _FIRST_RETRY, time.monotonic()
+            trouble, reason = Trouble.ENDED, f"{self.source.shown}: the stream ended"
             try:
-                with _open(self.source) as container:
+                with self._opened() as container:
                     for frame in self._decode(container, lambda _: datetime.now(UTC)):
-                        lost = time.monotonic()
+                        self._lost = time.monotonic()
+                        back_off.succeeded()
                         yield frame
-                reason = f"{self.source.shown}: the stream ended"
             except SourceError as error:
-                reason = str(error)
-                if isinstance(error.__cause__, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
-                    wait = _AUTH_RETRY
-            failures = 0 if self._index > before else failures + 1
-            wait = min(wait * 2**failures, max(wait, _LAST_RETRY)) * random.uniform(0.8, 1.2)
+                trouble, reason = error.trouble, str(error)
             if self._stop.is_set():
                 return
-            logger.warning("%s; next try in %.0f s", reason, wait)
+            self._counts.lose(name, trouble)
+            wait = back_off.wait(trouble)
+            logger.warning("%s (%s); next try in %.1f s", reason, trouble, wait)
             self._stop.wait(wait)
             if self._index:
-                self._clock.restart(time.monotonic() - lost)
+                self._clock.restart(time.monotonic() - self._lost)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        with _one_line_errors(self.source):
+            with self._inside_ffmpeg():
+                container = _open(self.source)
+            with container:
+                yield container
+
+    @contextmanager
+    def _inside_ffmpeg(self) -> Iterator[None]:
+        self.blocked_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self.blocked_since = None
 
     def _decode(self, container: Any, wall: Callable[[float], datetime]) -> Iterator[Frame]:
         stream = container.streams.video[0]
         stream.thread_type = "SLICE" if self.source.live else "AUTO"  # frame threads add latency
         interval = 1 / float(stream.average_rate or 25)
-        for picture in _pictures(container, stream, self.source):
+        for picture in self._pictures(container, stream):
             if self._stop.is_set():
                 return
             if self._size not in (None, (picture.width, picture.height)):
@@ -125,10 +152,51 @@ class Reader:
             image = _to_rgb(picture)
             yield Frame(self.source.name, index, epoch, media, wall(media), image)
 
+    def _pictures(self, container: Any, stream: Any) -> Iterator[Any]:
+        """All that can be decoded, to the last frame: damaged packets are skipped and told of."""
+        source, packets = self.source, container.demux(stream)
+        damaged, broken, last = 0, None, time.monotonic()
+        while True:
+            try:
+                with self._inside_ffmpeg():
+                    packet = next(packets, None)
+            except av.FFmpegError as error:
+                if source.live:
+                    raise
+                broken = error
+                break
+            if packet is None:
+                break
+            try:
+                with self._inside_ffmpeg():
+                    pictures = packet.decode()
+            except av.InvalidDataError:
+                damaged += 1
+                pictures = []
+            if pictures:
+                last = time.monotonic()
+            elif source.live and time.monotonic() - last > _NO_PICTURE_SECONDS:
+                raise SourceError(f"{source.shown}: data without pictures", Trouble.CODEC)
+            yield from pictures
+        if broken is not None:
+            yield from stream.decode(None)
+        if damaged or broken is not None:
+            reason = _reason(broken) if broken is not None else f"{damaged} damaged packets skipped"
+            logger.warning("%s: %s", source.shown, reason)
+
 
 @contextmanager
-def _open(source: Source) -> Iterator[Any]:
-    """An open container with a video stream; every FFmpeg error becomes one line of ours."""
+def _one_line_errors(source: Source) -> Iterator[None]:
+    """Every FFmpeg error becomes one line of ours."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        trouble = trouble_of(error, source.url)
+        raise SourceError(f"{source.shown}: {_reason(error)}", trouble) from error
+
+
+def _open(source: Source) -> Any:
+    """An open container with a video stream."""
     options: dict[str, str] = {}
     kind = None
     if source.url.startswith("rtsp"):
@@ -137,24 +205,22 @@ def _open(source: Source) -> Iterator[Any]:
         kind = "v4l2"
     elif "://" not in source.url:
         _check_file(source)
-    try:
-        with av.open(
-            source.url,
-            format=kind,
-            options=options,
-            timeout=(_OPEN_SECONDS, _READ_SECONDS),
-            metadata_errors="replace",
-        ) as container:
-            if not container.streams.video:
-                raise SourceError(
-                    f"{source.shown}: there is no video in it, only {_kinds(container)}"
-                )
-            stream = container.streams.video[0]
-            if stream.codec_context is None:
-                raise SourceError(f"{source.shown}: its video codec is not known to FFmpeg")
-            yield container
-    except av.FFmpegError as error:
-        raise SourceError(f"{source.shown}: {_reason(error)}") from error
+    container = av.open(
+        source.url,
+        format=kind,
+        options=options,
+        timeout=(_OPEN_SECONDS, _READ_SECONDS),
+        metadata_errors="replace",
+    )
+    wrong = None
+    if not container.streams.video:
+        wrong = f"there is no video in it, only {_kinds(container)}"
+    elif container.streams.video[0].codec_context is None:
+        wrong = "its video codec is not known to FFmpeg"
+    if wrong is not None:
+        container.close()
+        raise SourceError(f"{source.shown}: {wrong}", Trouble.CODEC)
+    return container
 
 
 def _check_file(source: Source) -> None:
@@ -168,33 +234,6 @@ def _check_file(source: Source) -> None:
             pass
     except OSError as error:
         raise SourceError(f"{source.shown}: {error.strerror}") from error
-
-
-def _pictures(container: Any, stream: Any, source: Source) -> Iterator[Any]:
-    """All that can be decoded, to the last frame: damaged packets are skipped and told of once."""
-    packets = container.demux(stream)
-    damaged, broken = 0, None
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError as error:
-            if source.live:
-                raise
-            broken = error
-            break
-        if packet is None:
-            break
-        try:
-            pictures = packet.decode()
-        except av.InvalidDataError:
-            damaged += 1
-            continue
-        yield from pictures
-    if broken is not None:
-        yield from stream.decode(None)
-    if damaged or broken is not None:
-        reason = _reason(broken) if broken is not None else f"{damaged} damaged packets skipped"
-        logger.warning("%s: %s", source.shown, reason)
 
 
 def _to_rgb(picture: Any) -> Image:

@@ -16,10 +16,13 @@ class FrameCounts:
         self._scored: Counter[str] = Counter()
         self._gated: Counter[tuple[str, str]] = Counter()
         self._dropped: Counter[tuple[str, str]] = Counter()
+        self._lost: Counter[tuple[str, str]] = Counter()
+        self._arrived: dict[str, float] = {}  # monotonic seconds of a camera's last frame
 
     def decode(self, camera: str) -> None:
         with self._lock:
             self._decoded[camera] += 1
+            self._arrived[camera] = time.monotonic()
 
     def score(self, camera: str) -> None:
         with self._lock:
@@ -32,6 +35,23 @@ class FrameCounts:
     def drop(self, camera: str, reason: str, frames: int = 1) -> None:
         with self._lock:
             self._dropped[camera, reason] += frames
+
+    def lose(self, camera: str, trouble: str) -> None:
+        """A live source gave up giving frames, or did not begin to."""
+        with self._lock:
+            self._lost[camera, trouble] += 1
+
+    @property
+    def lost(self) -> dict[tuple[str, str], int]:
+        """How often each camera was lost, by (camera, class of trouble)."""
+        with self._lock:
+            return dict(self._lost)
+
+    def ages(self) -> dict[str, float]:
+        """Seconds since each camera's last frame."""
+        with self._lock:
+            now = time.monotonic()
+            return {camera: now - seconds for camera, seconds in self._arrived.items()}
 
     @property
     def decoded(self) -> int:

@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -44,14 +45,71 @@ def sessions(database: str) -> Iterator[sessionmaker[Session]]:
     engine.dispose()
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RtspCamera:
+    """A camera on loopback that can be stopped, started again, frozen and thawed."""
+
+    def __init__(self, user: str = "", password: str = "") -> None:
+        self.port = free_port()
+        self.url = f"rtsp://127.0.0.1:{self.port}/live"
+        self._login = [user, password] if user else []
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        script = Path(__file__).parent / "servers" / "rtsp.py"
+        command = ["/usr/bin/python3", str(script), str(self.port), *self._login]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "ready\n":
+            _, error = self._process.communicate()
+            skip_or_fail(
+                "GStreamer's RTSP server is not installed: apt-get install "
+                f"gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-ugly python3-gi ({error[-200:]})"
+            )
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def make_camera() -> Iterator[Callable[..., RtspCamera]]:
+    """Makes running RTSP cameras that end with the test."""
+    cameras: list[RtspCamera] = []
+
+    def make(user: str = "", password: str = "") -> RtspCamera:
+        camera = RtspCamera(user, password)
+        cameras.append(camera)
+        camera.start()
+        return camera
+
+    yield make
+    for camera in cameras:
+        camera.stop()
+
+
 class RedisServer:
     """A redis-server on a free loopback port; a restart keeps what was written."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self._folder, self._options = folder, options
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -1,5 +1,6 @@
 """The pages show what the database holds, and say plainly when it holds nothing."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ Open = Callable[[str], AppTest]
 @pytest.fixture
 def open_page(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens the app at a question; caches of other tests are gone."""
+    # AppTest puts its script in place of the main module, where new processes would look for it.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setenv("HOI_STREAM_DATABASE__URL", database)
     monkeypatch.setenv("HOI_STREAM_MEDIA", str(tmp_path))
     st.cache_resource.clear()

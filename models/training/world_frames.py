@@ -1,7 +1,9 @@
 """Rendered frames on disk, for training: one file a clip, JPEG as a codec would leave them."""
 
 import json
+import os
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,6 +21,7 @@ FIRST_SEED = 100_000  # of training clips; seeds from 10,000 to 10,999 are held 
 CLIP_SECONDS = 8.0
 RENDERED = 384, 288  # width and height of a clip
 RENDERED_TO_INPUT = WIDTH / RENDERED[0]  # factor of boxes; both are 4:3
+_WORKERS = os.cpu_count() or 1
 EVERY = 8  # frames next to each other show the same
 
 
@@ -29,8 +32,8 @@ def render_frames(folder: Path, clips: int, *, on_clip: Callable[[int], None]) -
     missing = [path for path in paths if not path.exists()]
     if not missing:
         return paths
-    with get_context("spawn").Pool(2) as pool:
-        for done, _ in enumerate(pool.imap(_render_clip, missing, chunksize=4), 1):
+    with ProcessPoolExecutor(_WORKERS, get_context("spawn")) as pool:
+        for done, _ in enumerate(pool.map(_render_clip, missing, chunksize=4), 1):
             on_clip(clips - len(missing) + done)
     return paths
 
