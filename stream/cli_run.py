@@ -24,7 +24,7 @@ from stream.video import SaveVideo
 
 _WORLD_BANNER = (
     "[bold]THE DEMO MODEL IS RUNNING: it knows only the drawn world of `stream demo`.[/bold]\n"
-    "What it says about real footage means nothing. For real footage give a COCO detector:\n"
+    "What it says about real footage means nothing. There give a COCO detector:\n"
     "  stream run --source ... --detector yolox_nano.onnx"
 )
 
