@@ -22,7 +22,7 @@ from stream.clock import MediaClock
 from stream.errors import SourceError
 from stream.frames import Frame, Image
 from stream.stats import FrameCounts
-from stream.trouble import BackOff, Trouble, trouble_of
+from stream.trouble import BackOff, Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ def _one_line_errors(source: Source) -> Iterator[None]:
     try:
         yield
     except av.FFmpegError as error:
-        trouble = trouble_of(error, source.url)
+        trouble = _trouble_of(error, source.url)
         raise SourceError(f"{source.shown}: {_reason(error)}", trouble) from error
 
 
@@ -243,6 +243,25 @@ def _to_rgb(picture: Any) -> Image:
     if quarters:
         image = np.ascontiguousarray(np.rot90(image, quarters))
     return cast(Image, image)
+
+
+def _trouble_of(error: av.FFmpegError, url: str) -> Trouble:
+    """The class of an error that FFmpeg raised for this URL."""
+    match error:
+        case av.HTTPUnauthorizedError() | av.HTTPForbiddenError() | PermissionError():
+            return Trouble.AUTH
+        case ConnectionRefusedError():
+            return Trouble.REFUSED
+        case TimeoutError() | av.ExitError():
+            return Trouble.TIMEOUT
+        case av.HTTPNotFoundError() | FileNotFoundError():
+            return Trouble.NOT_FOUND
+        case av.InvalidDataError() | av.DecoderNotFoundError() | av.PatchWelcomeError():
+            return Trouble.CODEC
+        case _ if url.lower().startswith(("rtsps:", "https:")):
+            return Trouble.TLS
+        case _:
+            return Trouble.NETWORK
 
 
 def _reason(error: av.FFmpegError) -> str:

@@ -3,8 +3,6 @@
 import random
 from enum import StrEnum
 
-import av
-
 _FIRST_SECONDS, _LAST_SECONDS, _AUTH_SECONDS = 0.5, 30.0, 60.0
 _JITTER = 0.2  # share: cameras that were lost together do not all come back together
 
@@ -21,25 +19,6 @@ class Trouble(StrEnum):
     NETWORK = "network"  # any other error of the connection
     ENDED = "ended"  # the server closed the stream in order
     HUNG = "hung"  # a call into FFmpeg did not come back
-
-
-def trouble_of(error: BaseException | None, url: str) -> Trouble:
-    """The class of an error that FFmpeg raised for this URL."""
-    match error:
-        case av.HTTPUnauthorizedError() | av.HTTPForbiddenError() | PermissionError():
-            return Trouble.AUTH
-        case ConnectionRefusedError():
-            return Trouble.REFUSED
-        case TimeoutError() | av.ExitError():
-            return Trouble.TIMEOUT
-        case av.HTTPNotFoundError() | FileNotFoundError():
-            return Trouble.NOT_FOUND
-        case av.InvalidDataError() | av.DecoderNotFoundError() | av.PatchWelcomeError():
-            return Trouble.CODEC
-        case _ if url.lower().startswith(("rtsps:", "https:")):
-            return Trouble.TLS
-        case _:
-            return Trouble.NETWORK
 
 
 class BackOff:
