@@ -8,6 +8,7 @@ back nearby or beside the person who carried it?
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +33,12 @@ CONFUSED = (
 _NOMINAL_RATE = 30.0  # frames/s; ByteTrack counts its buffer in these, we pass timestamps
 _SAME_PLACE = 0.6  # how far (in own sizes) a standing thing may be found from where it was lost
 _REACH = 3.0  # own sizes per second: how far a lost thing may have moved in a gap
-_SIZE_RATIO = 4.0  # a mended track may not change its area by more than this factor
+_SIZE_RATIO = 2.5  # a mended track may not change its longer side by more than this factor
 _LOOKS_SHARE = 0.15  # how fast a track's look follows what is seen
+_SCORE_SHARE = 0.3  # how fast a track's confidence follows what is seen
+_FAINT = 0.4  # a detection of less than this share of its track's confidence may be a shadow
+_NOT_STRANGE = 0.3  # likeness of a thing in a hand to itself on the table
+_SHADOWS_LOOK_ALIKE = 0.2  # how much liker a shadow may be: the track has learnt from it
 _CLEAR = 0.1  # IoU with others of the group up to which a look is believed
 _VOTES_HALF_LIFE = 2.0  # seconds; a class seen for long does not outvote what is seen now
 _RECOGNISED = 0.5  # more alike than this: the lost one may have moved further
@@ -53,6 +58,7 @@ class _Identity:
     seconds: float  # last seen
     velocity: npt.NDArray[np.float32]  # (2,) pixels/s of the centre, smoothed
     looks: Looks | None = None
+    confidence: float = 0.0  # of its detections, smoothed
     carriers: frozenset[int] = frozenset()  # persons around it when last seen
     votes: dict[int, float] = field(default_factory=dict)  # class id -> summed confidence
 
@@ -147,7 +153,10 @@ class Tracker:
         known = self._identities[group]
         raw_ids = _tracker_ids(tracked).tolist()
         self._retire(group, set(raw_ids), seconds)
+        scores = np.ones(len(tracked)) if tracked.confidence is None else tracked.confidence
         numbers, class_ids = [], []
+        if self._groups[group][0] != self._person:
+            self._take_back(group, raw_ids, tracked.xyxy, scores, look_of, persons)
         for row, raw in enumerate(raw_ids):
             box = tracked.xyxy[row].astype(np.float32)
             around = _around(box, persons)
@@ -159,14 +168,43 @@ class Tracker:
             _forget_votes(identity, seconds)
             _see(identity, box, seconds, around)
             identity.looks = self._look_of_raw(group, raw)
-            class_id = int(_class_ids(tracked)[row])
-            score = 1.0 if tracked.confidence is None else float(tracked.confidence[row])
+            class_id, score = int(_class_ids(tracked)[row]), float(scores[row])
+            identity.confidence += _SCORE_SHARE * (score - identity.confidence)
             identity.votes[class_id] = identity.votes.get(class_id, 0.0) + score
             numbers.append(identity.number)
             class_ids.append(max(identity.votes, key=lambda c: identity.votes[c]))
         tracked.tracker_id = np.array(numbers, int)
         tracked.class_id = np.array(class_ids, int)
         return tracked
+
+    def _take_back(
+        self,
+        group: int,
+        raw_ids: Sequence[int],
+        boxes: npt.NDArray[Any],
+        scores: npt.NDArray[Any],
+        look_of: Mapping[bytes, Looks | None],
+        persons: dict[int, Box],
+    ) -> None:
+        """What is picked up jumps, and ByteTrack holds on to a shadow of it that the detector
+        still half sees at the old place: a sure new track that looks like it, in the reach of the
+        same person, is the thing."""
+        known = self._identities[group]
+        for row, raw in enumerate(raw_ids):
+            if raw in known:
+                continue
+            look, around = look_of.get(boxes[row].tobytes()), _around(boxes[row], persons)
+            for other, shadow in enumerate(raw_ids):
+                identity = known.get(shadow)
+                if identity is None or not identity.carriers & around:
+                    continue
+                if scores[other] > _FAINT * min(float(scores[row]), identity.confidence):
+                    continue
+                likeness = alike(identity.looks, look)
+                ghost = alike(identity.looks, look_of.get(boxes[other].tobytes()))
+                if likeness >= max(_NOT_STRANGE, ghost - _SHADOWS_LOOK_ALIKE):
+                    known[raw] = known.pop(shadow)
+                    break
 
     def _retire(self, group: int, seen: set[int], seconds: float) -> None:
         """Raw tracks that are not in this frame may be mended; old ones are forgotten."""
@@ -241,10 +279,10 @@ class Tracker:
     ) -> float:
         """Below 1: may be the same; lower is likelier."""
         gap = seconds - identity.seconds
-        old, new = _area(identity.box), _area(box)
+        old, new = _length(identity.box), _length(box)
         if max(old, new) > _SIZE_RATIO * min(old, new):
             return np.inf
-        size = float(np.sqrt(max(old, new)))
+        size = float(np.sqrt(max(_area(identity.box), _area(box))))
         if gap <= self._carried_seconds and identity.carriers & around:
             return 0.5 + 0.5 * gap / self._carried_seconds * 0.9
         if gap > self._mend_seconds:
@@ -303,6 +341,11 @@ def _around(box: Box, persons: dict[int, Box]) -> frozenset[int]:
 
 def _centre(box: Box) -> Box:
     return (box[:2] + box[2:]) / np.float32(2)
+
+
+def _length(box: Box) -> float:
+    """Longer side; a laptop that is closed keeps it."""
+    return float(max(box[2] - box[0], box[3] - box[1], 1))
 
 
 def _area(box: Box) -> float:

@@ -136,6 +136,21 @@ def test_a_carried_thing_comes_back_beside_its_carrier_with_its_number() -> None
     assert numbers_of(tracked, "cup") == [2]
 
 
+def test_a_thing_that_is_grasped_keeps_its_number_although_a_shadow_of_it_stays() -> None:
+    tracker = Tracker(CLASSES)
+    person, table, hand = (PERSON, 0, 0, 40, 100), (CUP, 30, 60, 44, 74), (CUP, 30, 30, 44, 44)
+    for i in range(10):
+        tracked = tracker.update(seen(person, table), i * STEP)
+    (number,) = numbers_of(tracked, "cup")
+    for i in range(10, 15):
+        found = seen(person, hand, table)
+        assert found.confidence is not None
+        found.confidence[2] = 0.15  # what the detector still sees on the table
+        tracked = tracker.update(found, i * STEP)
+    held = [n for n, box in zip(ids(tracked), tracked.xyxy, strict=True) if box[1] == 30]
+    assert held == [number]
+
+
 def test_two_things_far_apart_are_never_joined() -> None:
     tracker = Tracker(CLASSES)
     for i in range(5):
