@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -30,6 +31,10 @@ class Camera(Section):
 
     url: str = Field(min_length=1)
     name: str | None = Field(default=None, pattern=r"^[^\s:/]{1,64}$")
+    fps: float | None = Field(default=None, gt=0, le=1000)  # frames above it are dropped
+    score_fps: float | None = Field(default=None, gt=0, le=1000)  # ... are tracked, not scored
+    transport: Literal["tcp", "udp"] = "tcp"  # of RTSP
+    hardware: str | None = None  # decode on: cuda, qsv, drm, ...; falls back to software
 
     @field_validator("url")
     @classmethod
@@ -37,7 +42,9 @@ class Camera(Section):
         def value(match: re.Match[str]) -> str:
             if match[1] not in os.environ:
                 raise ValueError(f"environment variable {match[1]} is not set")
-            return os.environ[match[1]]
+            secret = os.environ[match[1]]
+            login = "://" in match.string[: match.start()] and "@" in match.string[match.end() :]
+            return quote(secret, safe="") if login else secret  # as it is, in any other place
 
         return re.sub(r"\$\{(\w+)\}", value, url)
 
@@ -51,7 +58,10 @@ class Redis(Section):
 
 
 class Scoring(Section):
+    """Frames per second of every camera that does not say its own."""
+
     detect_fps: float | None = Field(default=None, gt=0, le=1000)  # frames above it are dropped
+    score_fps: float | None = Field(default=None, gt=0, le=1000)  # ... are tracked, not scored
 
 
 class Smoothing(Section):
@@ -60,6 +70,10 @@ class Smoothing(Section):
     filter: Literal["average", "two_state"] | None = None
     default: dict[str, float] = {}
     verbs: dict[str, dict[str, float]] = {}
+
+
+class Metrics(Section):
+    address: str | None = None  # :9108 or host:9108; serves /metrics, /live and /ready
 
 
 class Settings(BaseSettings):
@@ -77,6 +91,7 @@ class Settings(BaseSettings):
     media: Path = Path("media")  # pictures of events and the outbox
     scoring: Scoring = Scoring()
     smoothing: Smoothing = Smoothing()
+    metrics: Metrics = Metrics()
 
     @property
     def hash(self) -> str:
@@ -84,6 +99,7 @@ class Settings(BaseSettings):
         facts = {
             "detector": Path(self.detector).name if self.detector else None,
             "scoring": self.scoring.model_dump(),
+            "rates": [(c.fps, c.score_fps) for c in self.cameras if c.fps or c.score_fps],
             "smoothing": self.smoothing.model_dump(),
         }
         text = json.dumps(facts, sort_keys=True)

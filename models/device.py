@@ -21,3 +21,11 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float32
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Of the machine or of its accelerator, whichever library says so."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "failed to allocate" in text or "bad allocation" in text

@@ -2,7 +2,7 @@
 
 import glob
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,32 @@ _SCHEMES = ("rtsp", "rtsps", "http", "https")
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a source is read."""
+
+    fps: float | None = None  # frames above it are dropped
+    score_fps: float | None = None  # frames above it are tracked and not scored
+    transport: str = "tcp"  # of RTSP: "tcp" | "udp"
+    hardware: str | None = None  # FFmpeg's name of a decoding device; software where it fails
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asks for: a path, folder, glob or URL, and perhaps a name for it."""
+
+    url: str
+    name: str | None = None
+    reading: Reading = Reading()
+
+
+@dataclass(frozen=True)
 class Source:
     """Where a camera's frames come from; `url` may hold a password, `shown` never does."""
 
     name: str
     url: str
     live: bool
+    reading: Reading = Reading()
 
     @property
     def shown(self) -> str:
@@ -35,13 +55,14 @@ def redact(text: str) -> str:
     return re.sub(secret, r"\1***", text, flags=re.IGNORECASE)
 
 
-def find_sources(wanted: Sequence[tuple[str | None, str]]) -> list[Source]:
-    """(name or None, URL, path, folder or glob) to sources with names of their own."""
+def find_sources(wanted: Iterable[Wanted]) -> list[Source]:
+    """Every single source that is meant, with a name of its own."""
     found: list[Source] = []
     taken: set[str] = set()
-    for name, url in wanted:
-        for one in _expand(url):
-            found.append(Source(_unique(name or name_of(one), taken), one, _is_live(one)))
+    for item in wanted:
+        for url in _expand(item.url):
+            name = _unique(item.name or name_of(url), taken)
+            found.append(Source(name, url, _is_live(url), item.reading))
     return found
 
 

@@ -1,14 +1,16 @@
 """The composition root: settings become sources, models, stages and sinks; nothing else does."""
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from configs.settings import Settings
+from configs.settings import Settings, SettingsError, load
 from models.bundle import Bundle, choose_bundle, load_bundle
 from models.coco import CLASSES
 from models.detector import Detector, open_detector
@@ -22,16 +24,19 @@ from storage.interactions import Phase
 from storage.outbox import claim_outbox
 from storage.relay import DatabaseSink, RedisSink, Relay, Sink, recover
 from storage.repository import finish_run, start_run
-from stream.addresses import Source, find_sources
+from stream.addresses import Reading, Source, Wanted, find_sources
+from stream.careful import Careful, Quarantine
 from stream.deliver import Deliver
 from stream.errors import StreamError
 from stream.events import EventMaker, Lifecycle
 from stream.flow import flow
 from stream.frames import EventFrame, Round, changes_of
+from stream.metrics import Numbers, serve_metrics
+from stream.reload import Reloader, reloading
 from stream.rounds import Rounds
 from stream.score import Score
 from stream.smooth import Smoother, Smoothing
-from stream.stats import FrameCounts, Link, bottleneck
+from stream.stats import FrameCounts, Link, Timing, bottleneck
 from stream.track import Track
 
 logger = logging.getLogger(__name__)
@@ -49,6 +54,7 @@ class Run:
     sources: list[Source]
     rounds: Iterator[Round[EventFrame]]
     counts: FrameCounts
+    numbers: Numbers
     failed: Mapping[str, Exception]  # sources that could not be read, by camera
     _source: Rounds
     links: list[Link] = field(default_factory=list)
@@ -62,49 +68,124 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """What became of every frame, and how long it took."""
         seconds = (datetime.now(UTC) - self.started_at).total_seconds()
+        lost: Counter[str] = Counter()
+        for (_, trouble), times in self.counts.lost.items():
+            lost[str(trouble)] += times
         return {
             "frames": self.counts.decoded,
             "dropped": self.counts.dropped,
             "scored": self.counts.scored,
             "gated": self.counts.gated,
+            "lost": dict(lost),
             "events": dict(self.events.most_common()),
             "seconds": round(seconds, 2),
             "frames_per_second": round(self.counts.decoded / max(seconds, 1e-9), 1),
             "bottleneck": bottleneck(self.links),
             "failed": {camera: str(error) for camera, error in self.failed.items()},
+            "waiting": {name: sink.waiting for name, sink in self.numbers.sinks().items()},
         }
 
 
+def wanted_sources(settings: Settings) -> list[Source]:
+    """The cameras of the settings, with the rates that hold for all filled in."""
+    scoring = settings.scoring
+    return find_sources(
+        Wanted(
+            camera.url,
+            camera.name,
+            Reading(
+                camera.fps or scoring.detect_fps,
+                camera.score_fps or scoring.score_fps,
+                camera.transport,
+                camera.hardware,
+            ),
+        )
+        for camera in settings.cameras
+    )
+
+
 @contextmanager
-def open_run(settings: Settings) -> Iterator[Run]:
-    """The pipeline that the settings describe, until the block ends; then all is flushed."""
-    sources = find_sources([(camera.name, camera.url) for camera in settings.cameras])
+def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]:
+    """The pipeline that the settings describe, until the block ends; then all is flushed.
+
+    With the file that the cameras come from, they follow its changes.
+    """
+    sources = wanted_sources(settings)
     if not sources:
         raise StreamError("nothing to watch: give --source, or cameras in the --config file")
     bundle = open_bundle(settings)
-    detector = make_detector(settings, bundle)
-    scorer = load_scorer(bundle)
-    maker = _make_events(settings, bundle)
+    detector, scorer = make_detector(settings, bundle), load_scorer(bundle)
     tracking: Mapping[str, Any] = bundle.tracking
-    counts = FrameCounts()
-    source = Rounds(sources, counts=counts, max_fps=settings.scoring.detect_fps)
+    counts, rates = FrameCounts(), _Rates(sources)
+    live = any(source.live for source in sources)
+    source = Rounds(sources, counts=counts, stay=live and config is not None)
+    quarantine, timings = Quarantine(settings.media / "quarantine"), (Timing(), Timing())
     stages = (
-        Track(detector.detect, lambda: Tracker(detector.classes, **tracking)).track,
-        Score(scorer.score, bundle.vocabulary, counts).score,
+        Track(
+            Careful("detect", detector.detect, quarantine, timings[0]),
+            lambda: Tracker(detector.classes, **tracking),
+            quarantine,
+            counts,
+        ).track,
+        Score(
+            Careful(
+                "score",
+                lambda items: scorer.score(*zip(*items, strict=True)),
+                quarantine,
+                timings[1],
+            ),
+            bundle.vocabulary,
+            counts,
+            rates.by_camera,
+        ).score,
         Smoother(make_smoothing(settings, bundle)).smooth,
-        maker.events,
+        _make_events(settings, bundle).events,
     )
     links: list[Link] = []
-    with _delivery(settings, bundle, sources) as (deliver, record):
-        run = Run(bundle, sources, iter(()), counts, source.failed, source, links)
-        ahead = _LIVE_AHEAD if any(s.live for s in sources) else _FILES_AHEAD
-        all_stages = (*stages, deliver.deliver)
-        try:
-            with flow(source.rounds(), *all_stages, ahead=ahead, links=links) as rounds:
-                run.rounds = _counted(rounds, run.events)
-                yield run
-        finally:
-            record(run.summary())
+    numbers = Numbers(counts, links, {"detect": timings[0], "score": timings[1]})
+    with ExitStack() as open_things:
+        deliver, record, relay = open_things.enter_context(_delivery(settings, bundle, sources))
+        run = Run(bundle, sources, iter(()), counts, numbers, source.failed, source, links)
+        numbers.events, numbers.sinks = run.events, relay.backlog
+        open_things.callback(lambda: record(run.summary()))
+        if settings.metrics.address is not None:
+            open_things.enter_context(serve_metrics(settings.metrics.address, numbers))
+        if config is not None:
+            reloader = Reloader(
+                lambda: wanted_sources(load(config)),
+                source,
+                sources,
+                mistakes=(StreamError, SettingsError),
+                on_change=rates.update,
+            )
+            open_things.enter_context(reloading(reloader, config))
+        ahead = _LIVE_AHEAD if live else _FILES_AHEAD
+        rounds = open_things.enter_context(
+            flow(
+                source.rounds(),
+                *stages,
+                deliver.deliver,
+                ahead=ahead,
+                on_demand=live,
+                links=links,
+            )
+        )
+        run.rounds = _counted(rounds, run, {source.name for source in sources if source.live})
+        yield run
+
+
+class _Rates:
+    """How often cameras are scored; follows the configuration."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.by_camera: dict[str, float] = {}
+        self.update(sources)
+
+    def update(self, sources: Sequence[Source]) -> None:
+        rates = {s.name: s.reading.score_fps for s in sources if s.reading.score_fps is not None}
+        for name in set(self.by_camera) - set(rates):
+            del self.by_camera[name]
+        self.by_camera.update(rates)
 
 
 def open_bundle(settings: Settings) -> Bundle:
@@ -161,7 +242,7 @@ def _make_events(settings: Settings, bundle: Bundle) -> EventMaker:
 @contextmanager
 def _delivery(
     settings: Settings, bundle: Bundle, sources: list[Source]
-) -> Iterator[tuple[Deliver, Any]]:
+) -> Iterator[tuple[Deliver, Callable[[Mapping[str, Any]], None], Relay]]:
     """Outbox, relay and sinks; yields the stage and a function that records the summary."""
     with ExitStack() as open_things:
         engine = make_engine(settings.database.url)
@@ -195,14 +276,19 @@ def _delivery(
             except StorageError as error:  # the events are safe; only this record is lost
                 logger.warning("the summary is not stored: %s", error)
 
-        yield Deliver(outbox.append, settings.media), record
+        yield Deliver(outbox.append, settings.media), record, relay
 
 
 def _counted(
-    rounds: Iterator[Round[EventFrame]], events: Counter[str]
+    rounds: Iterator[Round[EventFrame]], run: Run, live: Collection[str]
 ) -> Iterator[Round[EventFrame]]:
     for round_ in rounds:
+        run.numbers.moved = time.monotonic()
+        for frame in round_.frames:
+            if frame.changes and frame.frame.camera in live:
+                age = datetime.now(UTC) - frame.frame.wall_time
+                run.numbers.latency.add(max(0.0, age.total_seconds()))
         for change in changes_of(round_):
             if change.interaction.phase is Phase.END:
-                events[change.interaction.verb] += 1
+                run.events[change.interaction.verb] += 1
         yield round_

@@ -63,6 +63,9 @@ def run(
     save_video: Annotated[
         Path | None, typer.Option("--save-video", help="Write the video with what was found.")
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="Serve /metrics, /live, /ready at :9108 .")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Watch videos and cameras; find and keep who did what with what."""
@@ -73,10 +76,12 @@ def run(
         detector=detector,
         database={"url": database},
         redis={"url": redis},
+        metrics={"address": metrics},
     )
     from stream.cli_run import run_pipeline
 
-    raise typer.Exit(run_pipeline(settings, save_video=save_video, json_lines=json))
+    watched = None if source else config  # cameras of the command line stay
+    raise typer.Exit(run_pipeline(settings, config=watched, save_video=save_video, json_lines=json))
 
 
 @app.command()

@@ -22,10 +22,12 @@ class _Line(logging.Formatter):
 
 
 def set_up_logging() -> None:
-    """Warnings and worse of everybody, to stderr."""
+    """Warnings and worse of everybody, and what our own rooms tell, to stderr."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Line("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for room in ("stream", "storage", "models"):
+        logging.getLogger(room).setLevel(logging.INFO)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 

@@ -32,6 +32,7 @@ _WORLD_BANNER = (
 def run_pipeline(
     settings: Settings,
     *,
+    config: Path | None = None,
     save_video: Path | None = None,
     json_lines: bool = False,
     on_event: Callable[[Interaction], None] = lambda _: None,
@@ -39,7 +40,7 @@ def run_pipeline(
     """Exit code: 0; 1 if a source could not be read; 130 if it was interrupted."""
     console = errors_console()
     with ExitStack() as open_things:
-        run = open_things.enter_context(open_run(settings))
+        run = open_things.enter_context(open_run(settings, config=config))
         if settings.bundle == "auto" and run.bundle.manifest.footage == "world":
             console.print(Panel(_WORLD_BANNER, border_style="bold red", title="world"))
         cameras = [source.name for source in run.sources]
@@ -146,5 +147,11 @@ def _show_summary(console: Console, run: Run, saved: SaveVideo | None) -> None:
         f"bottleneck: {summary['bottleneck']}; bundle {run.bundle.name} {run.bundle.hash}",
         markup=False,
     )
+    if summary["lost"]:
+        lost = ", ".join(f"{times} {trouble}" for trouble, times in summary["lost"].items())
+        console.print(f"live sources lost: {lost}", markup=False)
+    for sink, waiting in summary["waiting"].items():
+        if waiting:
+            console.print(f"{waiting} events wait in the outbox for {sink}", markup=False)
     for path in saved.paths if saved is not None else []:
         console.print(f"video: {path}", markup=False)

@@ -12,7 +12,7 @@ import typer
 from configs.settings import ENV_PREFIX, load
 from models.errors import ModelError
 from storage.errors import StorageError
-from stream.addresses import find_sources, redact
+from stream.addresses import redact
 from stream.cli_options import ConfigOption, DatabaseOption
 from stream.cli_output import show_rows
 
@@ -27,7 +27,9 @@ _LIBRARIES = ("torch", "onnxruntime", "av", "supervision", "trackers", "transfor
 def check_config(config: ConfigOption = None) -> None:
     """Say whether the configuration can be used."""
     settings = load(config)
-    sources = find_sources([(camera.name, camera.url) for camera in settings.cameras])
+    from stream.build import wanted_sources
+
+    sources = wanted_sources(settings)
     typer.echo(f"good: {len(sources)} sources, settings {settings.hash}")
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from queue import Full, Queue
+from threading import Semaphore
 from typing import Any
 
 from stream.stats import Link
@@ -21,34 +22,49 @@ _POLL_SECONDS = 0.05  # how soon a thread blocked on a full queue notices a stop
 
 @contextmanager
 def flow(
-    source: Iterable[Any], *stages: Stage, ahead: int, links: list[Link] | None = None
+    source: Iterable[Any],
+    *stages: Stage,
+    ahead: int,
+    on_demand: bool = False,
+    links: list[Link] | None = None,
 ) -> Iterator[Iterator[Any]]:
     """Chain `stages` after `source`; each may run `ahead` items before its reader.
 
-    `links` is filled with the numbers of every queue, in order.
+    With `on_demand` the source makes an item only when the first stage is ready for it: what is
+    live must not grow old in a queue. `links` is filled with the numbers of every queue, in order.
     """
     numbers = [Link("source"), *(Link(stage.__name__) for stage in stages)]
     if links is not None:
         links.extend(numbers)
     with ExitStack() as open_links:
-        items = open_links.enter_context(closing(_threaded(source, ahead, numbers[0])))
+        items = open_links.enter_context(
+            closing(_threaded(source, ahead, numbers[0], on_demand=on_demand))
+        )
         for stage, link in zip(stages, numbers[1:], strict=True):
             items = open_links.enter_context(closing(_threaded(stage(items), ahead, link)))
         yield items
 
 
-def _threaded(items: Iterable[Any], ahead: int, link: Link) -> Generator[Any, None, None]:
+def _threaded(
+    items: Iterable[Any], ahead: int, link: Link, *, on_demand: bool = False
+) -> Generator[Any, None, None]:
     """Yield `items` as made by a thread; raise its error in its place in the order."""
     queue: Queue[Any] = Queue(maxsize=ahead)
-    stop = threading.Event()
+    stop, demand = threading.Event(), Semaphore(0)
     failure: list[BaseException] = []
 
     def work() -> None:
         try:
-            for item in items:
+            iterator = iter(items)
+            while not on_demand or _asked(demand, stop, link):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
                 if not _put(queue, item, stop, link):
                     return
                 link.items += 1
+                link.waiting = queue.qsize()
         except BaseException as error:
             error.add_note(f"stage: {link.name}")
             failure.append(error)
@@ -61,13 +77,25 @@ def _threaded(items: Iterable[Any], ahead: int, link: Link) -> Generator[Any, No
     thread = threading.Thread(target=work, name=link.name)
     thread.start()
     try:
+        demand.release()
         while (item := _get(queue, link)) is not _END:
             yield item
+            demand.release()
         if failure:
             raise failure[0]
     finally:
         stop.set()
         thread.join()
+
+
+def _asked(demand: Semaphore, stop: threading.Event, link: Link) -> bool:
+    """Wait until the reader wants an item; False: it never will."""
+    began = time.monotonic()
+    while not stop.is_set():
+        if demand.acquire(timeout=_POLL_SECONDS):
+            link.put_seconds += time.monotonic() - began
+            return True
+    return False
 
 
 def _put(queue: Queue[Any], item: Any, stop: threading.Event, link: Link) -> bool:
@@ -90,5 +118,6 @@ def _put(queue: Queue[Any], item: Any, stop: threading.Event, link: Link) -> boo
 def _get(queue: Queue[Any], link: Link) -> Any:
     began = time.monotonic()
     item = queue.get()
+    link.waiting = queue.qsize()
     link.get_seconds += time.monotonic() - began
     return item

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 Image = npt.NDArray[np.uint8]
 
+HELD = "score_rate"  # gated for this reason, a frame says nothing new: beliefs stay as they are
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -47,7 +49,7 @@ class ScoredFrame:
     frame: Frame
     detections: sv.Detections
     scores: PairScores
-    gated: str | None = None  # "no_human" | "no_object" | "no_pair": not scored for this reason
+    gated: str | None = None  # why it was not scored: no_human, no_object, no_pair, HELD, ...
 
 
 @dataclass(frozen=True, eq=False)

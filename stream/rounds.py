@@ -21,73 +21,122 @@ from stream.trouble import Trouble
 logger = logging.getLogger(__name__)
 
 _AHEAD = 4  # decoded frames of a file that may wait; each is some MB
-_WINDOW_SECONDS = 0.02  # a round waits so long for the other live cameras
+_LEAST_WINDOW, _MOST_WINDOW = 0.002, 0.1  # seconds a round waits for the other live cameras
+_WINDOW_SHARE = 0.5  # ... in between: this part of the time that a round takes downstream
+_ACTIVE_SECONDS = 1.0  # a camera without a frame for so long is not waited for
 _STALE_SECONDS = 0.5  # a live frame older than this is not worth scoring
 _JOIN_SECONDS = 2.0  # a reader that hangs in the network is left behind
 _HUNG_SECONDS = 45.0  # inside FFmpeg, beyond its own time limits: it will not come back
 _CHECK_SECONDS = 1.0  # how often a round that waits looks for readers that hang
 
 
-@dataclass
+@dataclass(eq=False)
 class _Feed:
     """What one reader thread has ready."""
 
     source: Source
     reader: Reader
+    stop: threading.Event
     ready: deque[tuple[float, Frame]] = field(default_factory=deque)  # with the time of arrival
+    arrived: float = 0.0  # monotonic seconds of the last frame
     ended: bool = False
     error: Exception | None = None
 
+    @property
+    def live(self) -> bool:
+        return self.reader.live
+
 
 class Rounds:
-    """`rounds()` may be iterated once; `stop()` lets it end early and in order."""
+    """`rounds()` may be iterated once; `stop()` lets it end early and in order.
+
+    Sources may be added and removed meanwhile, from any thread. With `stay` the rounds go on when
+    no source is left, until `stop()`.
+    """
 
     def __init__(
         self,
         sources: Sequence[Source],
         *,
         counts: FrameCounts,
-        max_fps: float | None = None,
+        stay: bool = False,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> None:
-        self._counts, self._on_error = counts, on_error
+        self._counts, self._on_error, self._stay = counts, on_error, stay
         self._change = threading.Condition()
         self._stop = threading.Event()
-        self._feeds = [
-            _Feed(source, Reader(source, counts=counts, max_fps=max_fps, stop=self._stop))
-            for source in sources
-        ]
+        self._feeds: list[_Feed] = []
+        self._threads: list[threading.Thread] = []
+        self._past: dict[str, Reader] = {}  # of removed sources, by camera
+        self._window = _LEAST_WINDOW
+        self._several = len(sources) > 1
+        self._running = False
         self.failed: dict[str, Exception] = {}  # by camera
+        for source in sources:
+            self.add(source)
+
+    def add(self, source: Source) -> None:
+        """One more; a camera that was removed goes on with its clock and its frame numbers."""
+        stop = threading.Event()
+        with self._change:
+            if any(feed.source.name == source.name and not feed.ended for feed in self._feeds):
+                raise ValueError(f"there is a source {source.name!r} already")
+            past = self._past.pop(source.name, None)
+            if past is not None and source.live:
+                reader = past.successor(source, stop)
+            else:
+                reader = Reader(source, counts=self._counts, stop=stop)
+            feed = _Feed(source, reader, stop)
+            self._feeds.append(feed)
+            if self._running:
+                self._start(feed)
+
+    def remove(self, camera: str) -> None:
+        """Read no more of it; it ends in the next round, as a file does."""
+        with self._change:
+            for feed in self._feeds:
+                if feed.source.name == camera and not feed.ended:
+                    feed.stop.set()
+                    feed.ended = True
+                    self._counts.drop(camera, "stopped", len(feed.ready))
+                    feed.ready.clear()
+                    self._past[camera] = feed.reader
+            self._change.notify_all()
 
     def stop(self) -> None:
         """No more frames; cameras end as at the end of a file."""
         self._stop.set()
         with self._change:
+            for feed in self._feeds:
+                feed.stop.set()
             self._change.notify_all()
 
     def rounds(self) -> Iterator[Round[Frame]]:
         """Raises the first source's error if none of the sources gave a frame."""
-        threads = [self._start(feed) for feed in self._feeds]
+        with self._change:
+            self._running = True
+            for feed in self._feeds:
+                self._start(feed)
         try:
             yield from self._rounds()
         finally:
             self.stop()
             until = time.monotonic() + _JOIN_SECONDS
-            for thread in threads:
+            for thread in self._threads:
                 thread.join(timeout=max(0.0, until - time.monotonic()))
 
-    def _start(self, feed: _Feed) -> threading.Thread:
+    def _start(self, feed: _Feed) -> None:
         arguments = feed, feed.reader
         name = feed.source.name
         thread = threading.Thread(target=self._read, args=arguments, name=name, daemon=True)
         thread.start()
-        return thread
+        self._threads = [other for other in self._threads if other.is_alive()] + [thread]
 
-    def _replace_hung(self, feeds: Sequence[_Feed]) -> None:
+    def _replace_hung(self) -> None:
         """A call that never returns cannot be stopped: its thread is left, another one reads."""
-        for feed in feeds:
+        for feed in self._feeds:
             since = feed.reader.blocked_since
-            if not feed.source.live or since is None or time.monotonic() - since < _HUNG_SECONDS:
+            if not feed.live or since is None or time.monotonic() - since < _HUNG_SECONDS:
                 continue
             logger.warning("%s: hangs; it is opened anew", feed.source.shown)
             self._counts.lose(feed.source.name, Trouble.HUNG)
@@ -95,59 +144,74 @@ class Rounds:
             self._start(feed)
 
     def _rounds(self) -> Iterator[Round[Frame]]:
-        open_feeds = list(self._feeds)
         anything = False
-        while open_feeds:
-            frames, ended = self._take(open_feeds)
-            open_feeds = [feed for feed in open_feeds if feed not in ended]
+        while (self._feeds or self._stay) and not self._stop.is_set():
+            frames, ended = self._take()
             for feed in ended:
                 self._report(feed)
-            if frames or ended:
-                anything = anything or bool(frames)
-                frames.sort(key=lambda frame: frame.wall_time)
-                yield Round(tuple(frames), tuple(feed.source.name for feed in ended))
-        if not anything and self.failed:
+            if not frames and not ended:
+                continue
+            anything = anything or bool(frames)
+            frames.sort(key=lambda frame: frame.wall_time)
+            began = time.monotonic()
+            yield Round(tuple(frames), tuple(feed.source.name for feed in ended))
+            self._adapt(time.monotonic() - began)
+        if self._feeds:
+            with self._change:
+                ended = self._abandon()
+            yield Round((), tuple(feed.source.name for feed in ended))
+        if not anything and self.failed and not self._stop.is_set():
             raise next(iter(self.failed.values()))
 
-    def _take(self, feeds: list[_Feed]) -> tuple[list[Frame], list[_Feed]]:
+    def _adapt(self, seconds: float) -> None:
+        """The busier what follows, the more it gains from a fuller round."""
+        window = min(max(_WINDOW_SHARE * seconds, _LEAST_WINDOW), _MOST_WINDOW)
+        self._window += 0.2 * (window - self._window)
+
+    def _take(self) -> tuple[list[Frame], list[_Feed]]:
         """The next frame of every feed that has one, and the feeds that are over."""
-        files = [feed for feed in feeds if not feed.source.live]
-
-        def enough() -> bool:
-            if self._stop.is_set():
-                return True
-            waited_for = files or feeds
-            some = [bool(feed.ready) or feed.ended for feed in waited_for]
-            return all(some) if files else any(some)
-
         with self._change:
-            self._replace_hung(feeds)
-            while not self._change.wait_for(enough, timeout=_CHECK_SECONDS):
-                self._replace_hung(feeds)
-            if not files:
-                self._change.wait_for(
-                    lambda: self._stop.is_set() or all(f.ready or f.ended for f in feeds),
-                    timeout=_WINDOW_SECONDS,
-                )
+            self._replace_hung()
+            while not self._change.wait_for(self._enough, timeout=_CHECK_SECONDS):
+                self._replace_hung()
+            if not any(not feed.live for feed in self._feeds):
+                self._change.wait_for(self._complete, timeout=self._window)
             if self._stop.is_set():
-                return [], self._abandon(feeds)
-            ended = [feed for feed in feeds if feed.ended and not feed.ready]
-            frames = [self._pop(feed) for feed in feeds if feed.ready]
+                return [], []
+            ended = [feed for feed in self._feeds if feed.ended and not feed.ready]
+            frames = [self._pop(feed) for feed in self._feeds if feed.ready]
+            self._feeds = [feed for feed in self._feeds if feed not in ended]
             self._change.notify_all()
         return [frame for frame in frames if frame is not None], ended
 
+    def _enough(self) -> bool:
+        """For a round: all files have a frame; without files, any camera has one."""
+        if self._stop.is_set():
+            return True
+        files = [bool(feed.ready) or feed.ended for feed in self._feeds if not feed.live]
+        some = [bool(feed.ready) or feed.ended for feed in self._feeds]
+        return all(files) if files else any(some)
+
+    def _complete(self) -> bool:
+        """Every camera that is alive has a frame."""
+        now = time.monotonic()
+        return self._stop.is_set() or all(
+            feed.ready or feed.ended or now - feed.arrived > _ACTIVE_SECONDS for feed in self._feeds
+        )
+
     def _pop(self, feed: _Feed) -> Frame | None:
         arrived, frame = feed.ready.popleft()
-        if feed.source.live and time.monotonic() - arrived > _STALE_SECONDS:
+        if feed.live and time.monotonic() - arrived > _STALE_SECONDS:
             self._counts.drop(frame.camera, "stale")
             return None
         return frame
 
-    def _abandon(self, feeds: list[_Feed]) -> list[_Feed]:
-        for feed in feeds:
+    def _abandon(self) -> list[_Feed]:
+        for feed in self._feeds:
             self._counts.drop(feed.source.name, "stopped", len(feed.ready))
             feed.ready.clear()
-        return feeds
+        ended, self._feeds = self._feeds, []
+        return ended
 
     def _report(self, feed: _Feed) -> None:
         if feed.error is None:
@@ -155,7 +219,7 @@ class Rounds:
         self.failed[feed.source.name] = feed.error
         if self._on_error is not None:
             self._on_error(feed.source.name, feed.error)
-        elif len(self._feeds) > 1:
+        elif self._several:
             logger.error("%s", feed.error)
 
     def _read(self, feed: _Feed, reader: Reader) -> None:
@@ -180,14 +244,15 @@ class Rounds:
             if feed.reader is not reader:
                 self._counts.drop(frame.camera, "abandoned")
                 return False
-            if feed.source.live:
+            if feed.live:
                 self._counts.drop(frame.camera, "overwritten", len(feed.ready))
                 feed.ready.clear()
             else:
-                self._change.wait_for(lambda: len(feed.ready) < _AHEAD or self._stop.is_set())
-            if self._stop.is_set():
+                self._change.wait_for(lambda: len(feed.ready) < _AHEAD or feed.stop.is_set())
+            if feed.stop.is_set():
                 self._counts.drop(frame.camera, "stopped")
                 return False
-            feed.ready.append((time.monotonic(), frame))
+            feed.arrived = time.monotonic()
+            feed.ready.append((feed.arrived, frame))
             self._change.notify_all()
         return True

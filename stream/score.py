@@ -1,64 +1,87 @@
 """Stage `score`: the pairs of a round get their verb evidence, from one encoder pass."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import supervision as sv
 
 from models.pairs import PairScores
 from models.vocabulary import Vocabulary
-from stream.frames import Image, Round, ScoredFrame, TrackedFrame
+from stream.careful import Careful
+from stream.frames import HELD, Image, Round, ScoredFrame, TrackedFrame
 from stream.stats import FrameCounts
 
-ScorePairs = Callable[[Sequence[Image], Sequence[sv.Detections]], list[PairScores]]
+ScorePairs = Careful[tuple[Image, sv.Detections], PairScores]
 
 _PERSON = "person"
 
 
 class Score:
-    """Frames in which nothing can happen never reach the encoder; `score` is the stage."""
+    """Frames in which nothing can happen never reach the encoder; `score` is the stage.
+
+    `rates` are the most frames a second, by camera, that are scored at all; it is looked up anew
+    for every frame.
+    """
 
     def __init__(
         self,
         score_pairs: ScorePairs,
         vocabulary: Vocabulary,
         counts: FrameCounts | None = None,
+        rates: Mapping[str, float] | None = None,
     ) -> None:
         self._score_pairs = score_pairs
         self._objects = frozenset(vocabulary.objects)
         self._nothing = _no_scores(len(vocabulary.verbs))
         self._counts = counts or FrameCounts()
+        self._rates = {} if rates is None else rates
+        self._due: dict[str, float] = {}  # media time from which a camera is scored again
 
     def score(self, rounds: Iterable[Round[TrackedFrame]]) -> Iterator[Round[ScoredFrame]]:
         for round_ in rounds:
-            reasons = [self._gate(tracked.detections) for tracked in round_.frames]
+            reasons = [self._gate(tracked) for tracked in round_.frames]
             open_ = [t for t, r in zip(round_.frames, reasons, strict=True) if r is None]
             scores = iter(
-                self._score_pairs([t.frame.image for t in open_], [t.detections for t in open_])
-                if open_
-                else []
+                self._score_pairs.run(
+                    [t.frame for t in open_], [(t.frame.image, t.detections) for t in open_]
+                )
             )
-            frames = []
-            for tracked, reason in zip(round_.frames, reasons, strict=True):
-                pairs = self._nothing if reason is not None else next(scores)
-                if reason is None and not len(pairs.human):
-                    reason = "no_pair"
-                self._count(tracked.frame.camera, reason)
-                frames.append(ScoredFrame(tracked.frame, tracked.detections, pairs, reason))
-            yield Round(tuple(frames), round_.ended, round_.closing)
+            frames = tuple(
+                self._scored(tracked, reason, None if reason is not None else next(scores))
+                for tracked, reason in zip(round_.frames, reasons, strict=True)
+            )
+            for camera in round_.ended:
+                self._due.pop(camera, None)
+            yield Round(frames, round_.ended, round_.closing)
 
-    def _gate(self, detections: sv.Detections) -> str | None:
-        names = [str(name) for name in detections.data.get("class_name", ())]
+    def _scored(
+        self, tracked: TrackedFrame, reason: str | None, pairs: PairScores | None
+    ) -> ScoredFrame:
+        if reason is None and pairs is None:
+            reason = "quarantined"
+        elif reason is None and pairs is not None and not len(pairs.human):
+            reason = "no_pair"
+        if reason is None:
+            self._counts.score(tracked.frame.camera)
+        else:
+            self._counts.gate(tracked.frame.camera, reason)
+        scores = self._nothing if pairs is None else pairs
+        return ScoredFrame(tracked.frame, tracked.detections, scores, reason)
+
+    def _gate(self, tracked: TrackedFrame) -> str | None:
+        names = [str(name) for name in tracked.detections.data.get("class_name", ())]
         if _PERSON not in names:
             return "no_human"
         names.remove(_PERSON)  # nobody does something with themselves
-        return None if self._objects.intersection(names) else "no_object"
-
-    def _count(self, camera: str, reason: str | None) -> None:
-        if reason is None:
-            self._counts.score(camera)
-        else:
-            self._counts.gate(camera, reason)
+        if not self._objects.intersection(names):
+            return "no_object"
+        camera, now = tracked.frame.camera, tracked.frame.media_time
+        if (rate := self._rates.get(camera)) is not None:
+            due = self._due.get(camera, now)
+            if now < due - 1e-6:
+                return HELD
+            self._due[camera] = max(due + 1 / rate, now)
+        return None
 
 
 def _no_scores(verbs: int) -> PairScores:

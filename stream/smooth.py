@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from models.pairs import PairScores
-from stream.frames import Beliefs, Round, ScoredFrame, SmoothedFrame
+from stream.frames import HELD, Beliefs, Round, ScoredFrame, SmoothedFrame
 
 Floats = npt.NDArray[np.float32]
 
@@ -142,7 +142,11 @@ class _Camera:
     object: npt.NDArray[np.int64]
     belief: Floats
     seen: npt.NDArray[np.float64]
-    now: float | None = None
+    now: float | None = None  # media time of the last frame that was not held
+
+    def beliefs(self) -> Beliefs:
+        observed = self.seen == self.now
+        return Beliefs(self.human.copy(), self.object.copy(), self.belief.copy(), observed)
 
 
 class Smoother:
@@ -163,7 +167,10 @@ class Smoother:
 
     def _smooth_frame(self, scored: ScoredFrame) -> SmoothedFrame:
         camera = self._cameras.setdefault(scored.frame.camera, _empty(self._verbs))
-        beliefs = self._step(camera, scored.scores, scored.frame.media_time)
+        if scored.gated == HELD:
+            beliefs = camera.beliefs()
+        else:
+            beliefs = self._step(camera, scored.scores, scored.frame.media_time)
         return SmoothedFrame(scored.frame, scored.detections, scored.scores, beliefs)
 
     def _step(self, camera: _Camera, scores: PairScores, now: float) -> Beliefs:
@@ -192,9 +199,7 @@ class Smoother:
         keep = now - camera.seen <= _FORGET_SECONDS
         camera.human, camera.object = camera.human[keep], camera.object[keep]
         camera.belief, camera.seen = camera.belief[keep], camera.seen[keep]
-        return Beliefs(
-            camera.human.copy(), camera.object.copy(), camera.belief.copy(), camera.seen == now
-        )
+        return camera.beliefs()
 
 
 def _empty(verbs: int) -> _Camera:

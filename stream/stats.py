@@ -2,9 +2,13 @@
 
 import threading
 import time
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+
+import numpy as np
 
 
 class FrameCounts:
@@ -18,6 +22,7 @@ class FrameCounts:
         self._dropped: Counter[tuple[str, str]] = Counter()
         self._lost: Counter[tuple[str, str]] = Counter()
         self._arrived: dict[str, float] = {}  # monotonic seconds of a camera's last frame
+        self._clocks: dict[str, tuple[float | None, float | None]] = {}
 
     def decode(self, camera: str) -> None:
         with self._lock:
@@ -40,6 +45,17 @@ class FrameCounts:
         """A live source gave up giving frames, or did not begin to."""
         with self._lock:
             self._lost[camera, trouble] += 1
+
+    def clock(self, camera: str, *, offset: float | None, drift: float | None) -> None:
+        """How a live camera's clock goes, in seconds (`WallClock`)."""
+        with self._lock:
+            self._clocks[camera] = offset, drift
+
+    @property
+    def clocks(self) -> dict[str, tuple[float | None, float | None]]:
+        """Offset and drift of each live camera's clock, seconds; None: not known."""
+        with self._lock:
+            return dict(self._clocks)
 
     @property
     def lost(self) -> dict[tuple[str, str], int]:
@@ -75,15 +91,57 @@ class FrameCounts:
         with self._lock:
             return _by_reason(self._dropped)
 
-    def of_camera(self, camera: str) -> dict[str, int]:
-        """Frames of one camera by fate."""
+    def fates(self) -> dict[tuple[str, str], int]:
+        """Frames by camera and fate: `decoded`, `scored`, `gated no_human`, `dropped stale`, ..."""
         with self._lock:
-            fates = {"decoded": self._decoded[camera], "scored": self._scored[camera]}
-            for kind, counter in (("gated", self._gated), ("dropped", self._dropped)):
-                for (name, reason), frames in counter.items():
-                    if name == camera:
-                        fates[f"{kind} {reason}"] = frames
-            return fates
+            counted = {(camera, "decoded"): n for camera, n in self._decoded.items()}
+            counted |= {(camera, "scored"): n for camera, n in self._scored.items()}
+            counted |= {(camera, f"gated {why}"): n for (camera, why), n in self._gated.items()}
+            counted |= {(camera, f"dropped {why}"): n for (camera, why), n in self._dropped.items()}
+            return {key: frames for key, frames in counted.items() if frames}
+
+
+@dataclass
+class Timing:
+    """Calls of a model; items / calls is how full its batches are."""
+
+    calls: int = 0
+    items: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float, items: int) -> None:
+        self.calls += 1
+        self.items += items
+        self.seconds += seconds
+
+
+class Latency:
+    """Seconds from when something was seen to when it was told: a histogram, and the newest."""
+
+    BOUNDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, float("inf"))
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._buckets = [0] * len(self.BOUNDS)
+        self._sum = 0.0
+        self._newest: deque[float] = deque(maxlen=10_000)
+
+    def add(self, seconds: float) -> None:
+        with self._lock:
+            self._buckets[bisect_left(self.BOUNDS, seconds)] += 1
+            self._sum += seconds
+            self._newest.append(seconds)
+
+    def histogram(self) -> tuple[list[tuple[float, int]], float]:
+        """(Upper bound, how many up to it) rising, and the sum of all."""
+        with self._lock:
+            return list(zip(self.BOUNDS, accumulate(self._buckets), strict=True)), self._sum
+
+    def percentiles(self, *wanted: float) -> list[float]:
+        """Of the newest ten thousand; nan where there are none."""
+        with self._lock:
+            newest = list(self._newest)
+        return [float(v) for v in np.percentile(newest or [np.nan], wanted)]
 
 
 @dataclass
@@ -92,6 +150,7 @@ class Link:
 
     name: str  # of the stage that fills it
     items: int = 0
+    waiting: int = 0  # in the queue just now
     put_seconds: float = 0.0  # the stage waited for room; close to 0: the reader is the faster one
     get_seconds: float = 0.0  # the reader waited for items; close to 0: the stage is the faster one
     seconds: float = 0.0  # from the stage's start to its end, or until now

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "storage": ("stream/", "dashboard/"),
     "stream": (),
     "dashboard": (),
-    "av": ("stream/sources.py", "stream/video.py", "models/world/"),
+    "av": ("stream/containers.py", "stream/sources.py", "stream/video.py", "models/world/"),
     "torch": ("models/",),
     "onnxruntime": ("models/",),
     "transformers": ("models/",),

@@ -1,21 +1,18 @@
 """Live sources that freeze, die, lie, hang and come back; real RTSP and HTTP on loopback."""
 
-import io
 import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
-import av
 import numpy as np
 import pytest
 
+from stream import containers as containers_module
 from stream import rounds as rounds_module
 from stream import sources as sources_module
 from stream import trouble as trouble_module
@@ -26,6 +23,7 @@ from stream.sources import Reader
 from stream.stats import FrameCounts
 from stream.trouble import BackOff, Trouble
 from tests.conftest import RtspCamera, free_port
+from tests.servers.flapping import http_camera
 
 RATE = 12  # frames/s of an RtspCamera
 
@@ -71,8 +69,8 @@ class Watch:
 def test_a_camera_in_trouble_comes_back_and_holds_up_nobody(
     make_camera: MakeCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources_module, "_READ_SECONDS", 3.0)
-    monkeypatch.setattr(sources_module, "_OPEN_SECONDS", 3.0)
+    monkeypatch.setattr(containers_module, "_READ_SECONDS", 3.0)
+    monkeypatch.setattr(containers_module, "_OPEN_SECONDS", 3.0)
     cameras = {name: make_camera() for name in ("good", "frozen", "killed")}
     watched = [Source(name, camera.url, True) for name, camera in cameras.items()]
     never = Source("never", f"rtsp://127.0.0.1:{free_port()}/live", True)
@@ -94,6 +92,11 @@ def test_a_camera_in_trouble_comes_back_and_holds_up_nobody(
         healthy = watch.between("good", trouble, thawed) / (thawed - trouble)
         time.sleep(0.5)
     assert healthy > 0.95 * RATE
+    offset, drift = watch.counts.clocks["good"]
+    assert offset is not None, "the camera's sender reports are read"
+    assert abs(offset) < 1
+    assert drift is not None
+    assert abs(drift) < 0.5
     lost = watch.counts.lost
     assert lost["never", Trouble.REFUSED] >= 3
     assert lost["frozen", Trouble.TIMEOUT] >= 1
@@ -122,43 +125,6 @@ def test_a_refused_password_is_told_and_not_tried_again_and_again(
     assert watch.counts.lost == {("wrong", Trouble.AUTH): 1}
     assert "auth" in caplog.text
     assert "sesame" not in caplog.text
-
-
-class Flapping(BaseHTTPRequestHandler):
-    """Sends half a second of video, then closes the connection."""
-
-    video = b""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "video/mp2t")
-        self.end_headers()
-        self.wfile.write(self.video)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def http_camera(*, b_frames: int = 0) -> Iterator[str]:
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mpegts") as container:
-        stream = container.add_stream("libx264", rate=25, options={"bf": str(b_frames)})
-        stream.width, stream.height = 64, 48
-        for n in range(12):
-            image = np.full((48, 64, 3), 20 * n, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    handler = type("Handler", (Flapping,), {"video": buffer.getvalue()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/live"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.timeout(300)
@@ -196,7 +162,7 @@ def resident_bytes() -> int:
 def test_a_call_that_never_returns_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds_module, "_HUNG_SECONDS", 0.5)
     monkeypatch.setattr(rounds_module, "_CHECK_SECONDS", 0.1)
-    opened, release, really_open = [], threading.Event(), sources_module._open
+    opened, release, really_open = [], threading.Event(), containers_module.open_video
 
     def hang_first(source: Source) -> Any:
         opened.append(source)
@@ -204,7 +170,7 @@ def test_a_call_that_never_returns_is_abandoned(monkeypatch: pytest.MonkeyPatch)
             release.wait()
         return really_open(source)
 
-    monkeypatch.setattr(sources_module, "_open", hang_first)
+    monkeypatch.setattr(sources_module, "open_video", hang_first)
     with http_camera() as url, Watch(Source("hangs", url, True)) as watch:
         watch.wait_for("hangs", watch.began, 10)
         seen = watch.counts.decoded

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.addresses import Source, find_sources
+from stream.addresses import Source, Wanted, find_sources
 from stream.errors import SourceError
 from stream.frames import Frame, Round
 from stream.rounds import Rounds
@@ -15,7 +15,7 @@ MakeVideo = Callable[..., Path]
 
 
 def sources(*paths: Path) -> list[Source]:
-    return find_sources([(None, str(path)) for path in paths])
+    return find_sources(Wanted(str(path)) for path in paths)
 
 
 def test_files_take_turns_and_lose_nothing(make_video: MakeVideo) -> None:

@@ -70,6 +70,11 @@ def test_secrets_of_cameras_come_from_the_environment(monkeypatch: pytest.Monkey
     monkeypatch.setenv("GATE_PASSWORD", "s3cret")
     settings = load(CONFIGS / "cameras.example.yaml")
     assert settings.cameras[0].url == "rtsp://viewer:s3cret@192.0.2.10/stream1"
+    monkeypatch.setenv("GATE_PASSWORD", "p@ss/w:rd#%?ü")
+    settings = load(CONFIGS / "cameras.example.yaml")
+    assert settings.cameras[0].url == (
+        "rtsp://viewer:p%40ss%2Fw%3Ard%23%25%3F%C3%BC@192.0.2.10/stream1"
+    )
 
 
 def test_the_shipped_files_load_and_the_default_one_says_the_defaults() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.addresses import Source, find_sources, redact
+from stream.addresses import Reading, Source, Wanted, find_sources, redact
 from stream.errors import SourceError
 from stream.sources import Reader, count_frames, read_file
 
@@ -150,7 +150,7 @@ def test_a_turned_phone_video_stands_upright(tmp_path: Path) -> None:
 
 
 def test_a_rate_limit_counts_what_it_leaves_out(video: Path) -> None:
-    reader = Reader(Source("v", str(video), False), max_fps=5)
+    reader = Reader(Source("v", str(video), False, Reading(fps=5)))
     frames = list(reader.frames())
     assert [frame.media_time for frame in frames] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
     assert reader._counts.decoded == 25
@@ -191,11 +191,11 @@ def test_names_come_from_paths_and_addresses_and_are_unique(
     make_video("b/front door.mp4", frames=2)
     (tmp_path / "a" / "notes.txt").write_text("x")
     wanted = [
-        (None, str(tmp_path / "a")),
-        (None, str(tmp_path / "b" / "*.mp4")),
-        ("gate", "rtsp://u:p/w@10.0.0.1/live"),
-        (None, "rtsp://u:p@10.0.0.2:554/live?key=1"),
-        (None, "/dev/video0"),
+        Wanted(str(tmp_path / "a")),
+        Wanted(str(tmp_path / "b" / "*.mp4")),
+        Wanted("rtsp://u:p/w@10.0.0.1/live", "gate"),
+        Wanted("rtsp://u:p@10.0.0.2:554/live?key=1"),
+        Wanted("/dev/video0"),
     ]
     sources = find_sources(wanted)
     names = ["front-door", "front-door-2", "gate", "10.0.0.2-554-live", "video0"]
@@ -206,10 +206,10 @@ def test_names_come_from_paths_and_addresses_and_are_unique(
 @pytest.mark.parametrize("url", ["concat:a|b", "pipe:0"])
 def test_other_protocols_are_files_that_do_not_exist(url: str) -> None:
     with pytest.raises(SourceError, match="there is no such file"):
-        list(Reader(find_sources([(None, url)])[0]).frames())
+        list(Reader(find_sources([Wanted(url)])[0]).frames())
 
 
 @pytest.mark.parametrize("url", ["ftp://host/a.mp4", "concat://a"])
 def test_other_schemes_are_refused(url: str) -> None:
     with pytest.raises(SourceError, match="is not one of rtsp"):
-        find_sources([(None, url)])
+        find_sources([Wanted(url)])
