@@ -5,6 +5,7 @@ Boxes are `xyxy` float32 in pixels of the picture, inside it; classes are named 
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,9 +40,16 @@ class Detector(Protocol):
 
 
 def open_detector(
-    spec: str, *, classes: Sequence[str] = coco.CLASSES, threshold: float = 0.1, threads: int = 2
+    spec: str,
+    *,
+    classes: Sequence[str] = coco.CLASSES,
+    threshold: float = 0.1,
+    threads: int | None = None,
 ) -> Detector:
-    """A path that ends in `.onnx`, or the name or folder of a `transformers` model."""
+    """A path that ends in `.onnx`, or the name or folder of a `transformers` model.
+
+    `threads` of ONNX Runtime; None: half of the processors, for the stages around it work too.
+    """
     if spec.endswith(".onnx"):
         return OnnxDetector(Path(spec), classes, threshold=threshold, threads=threads)
     return TransformersDetector(spec, threshold=threshold)
@@ -56,14 +64,19 @@ class OnnxDetector:
     """
 
     def __init__(
-        self, path: Path, classes: Sequence[str], *, threshold: float = 0.1, threads: int = 2
+        self,
+        path: Path,
+        classes: Sequence[str],
+        *,
+        threshold: float = 0.1,
+        threads: int | None = None,
     ) -> None:
         import onnxruntime
 
         if not path.is_file():
             raise ModelError(f"{path}: no such detector file")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 2) // 2)
         # idle threads that spin would take the cores from decoding and from torch
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:

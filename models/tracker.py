@@ -114,8 +114,11 @@ class Tracker:
         """
         persons: dict[int, Box] = {}
         parts = []
+        class_ids = _class_ids(detections)
         for group, members in enumerate(self._groups):
-            rows = _rows(detections, np.isin(_class_ids(detections), members))
+            rows = _rows(detections, np.isin(class_ids, members))
+            if not len(rows) and not self._remembers(group):
+                continue
             part = self._update_group(group, rows, seconds, persons, image)
             if members[0] == self._person:
                 persons = dict(zip(_tracker_ids(part).tolist(), part.xyxy, strict=True))
@@ -135,6 +138,10 @@ class Tracker:
     def _person(self) -> int:
         return self._classes.index(PERSON) if PERSON in self._classes else -1
 
+    def _remembers(self, group: int) -> bool:
+        """Without rows and memory there is nothing to do for a group; most are so."""
+        return bool(self._trackers[group].tracks or self._identities[group] or self._lost[group])
+
     def _update_group(
         self,
         group: int,
@@ -143,7 +150,8 @@ class Tracker:
         persons: dict[int, Box],
         image: Image | None,
     ) -> sv.Detections:
-        rows = rows.with_nms(threshold=0.6, class_agnostic=True) if len(rows) > 1 else rows
+        if len(rows) > 1 and len(self._groups[group]) > 1:
+            rows = rows.with_nms(threshold=0.6, class_agnostic=True)
         looks = [None if image is None else signature(image, box) for box in rows.xyxy]
         look_of = {box.tobytes(): look for box, look in zip(rows.xyxy, looks, strict=True)}
         self._ious[group].expect(look_of)

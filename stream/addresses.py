@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from stream.errors import SourceError
 
@@ -46,6 +47,32 @@ class Source:
     @property
     def shown(self) -> str:
         return redact(self.url)
+
+    @property
+    def dialled(self) -> str:
+        """The URL with user name and password escaped, where they were given as they are."""
+        scheme, separator, rest = self.url.partition("://")
+        place = re.split(r"[/?#]", rest)[0]
+        if separator and "@" not in place and re.fullmatch(r"[^:]*(:\d*)?", place):
+            return self.url  # a host and perhaps a port: an @ behind them means something else
+        login, at, address = rest.rpartition("@")
+        if "@" in place and (_is_host(place) or not _is_host(re.split(r"[/?#]", address)[0])):
+            login, at, address = place.rpartition("@")
+            address += rest[len(place) :]
+        user, colon, password = login.partition(":")
+        return f"{scheme}{separator}{_escaped(user)}{colon}{_escaped(password)}{at}{address}"
+
+
+def _is_host(place: str) -> bool:
+    """Whether it ends in what is clearly a host: an address, a dotted name, or one with a port."""
+    host = place.rpartition("@")[2]
+    return bool(re.fullmatch(r"\[[\da-fA-F:.]+\](:\d+)?|[\w-]+((\.[\w-]+)+(:\d+)?|:\d+)", host))
+
+
+def _escaped(text: str) -> str:
+    """Percent-encoded, unless it is already."""
+    done = re.fullmatch(r"([\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*", text, re.ASCII)
+    return text if done else quote(text, safe="")
 
 
 def redact(text: str) -> str:

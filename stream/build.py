@@ -37,7 +37,7 @@ from stream.rounds import Rounds
 from stream.score import Score
 from stream.smooth import Smoother, Smoothing
 from stream.stats import FrameCounts, Link, Timing, bottleneck
-from stream.track import Track
+from stream.track import Detect, Track
 
 logger = logging.getLogger(__name__)
 
@@ -121,12 +121,8 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
     source = Rounds(sources, counts=counts, stay=live and config is not None)
     quarantine, timings = Quarantine(settings.media / "quarantine"), (Timing(), Timing())
     stages = (
-        Track(
-            Careful("detect", detector.detect, quarantine, timings[0]),
-            lambda: Tracker(detector.classes, **tracking),
-            quarantine,
-            counts,
-        ).track,
+        Detect(Careful("detect", detector.detect, quarantine, timings[0]), counts).detect,
+        Track(lambda: Tracker(detector.classes, **tracking), quarantine, counts).track,
         Score(
             Careful(
                 "score",

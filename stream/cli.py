@@ -16,7 +16,7 @@ import typer
 from configs.settings import Camera, SettingsError, load
 from models.errors import ModelError
 from storage.errors import StorageError
-from stream import cli_demo, cli_models, cli_services, cli_train
+from stream import cli_bench, cli_demo, cli_models, cli_services, cli_train
 from stream.cli_options import (
     BundleOption,
     ConfigOption,
@@ -42,6 +42,7 @@ app.command()(cli_services.doctor)
 app.add_typer(cli_services.config_app, name="config")
 app.add_typer(cli_services.db_app, name="db")
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_bench.bench_app, name="bench")
 app.add_typer(cli_train.world_app, name="world")
 app.add_typer(cli_train.train_app, name="train")
 app.add_typer(cli_train.evaluate_app, name="evaluate")

@@ -46,7 +46,7 @@ def open_video(source: Source) -> Any:
     elif "://" not in source.url:
         _check_file(source)
     container = av.open(
-        source.url,
+        source.dialled if "://" in source.url else source.url,
         format=kind,
         options=options,
         timeout=(_OPEN_SECONDS, _READ_SECONDS),

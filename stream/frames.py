@@ -35,6 +35,14 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
+class DetectedFrame:
+    """A frame with what the detector found in it."""
+
+    frame: Frame
+    detections: sv.Detections
+
+
+@dataclass(frozen=True, eq=False)
 class TrackedFrame:
     """A frame with its instances; `tracker_id` is the number n of the id `camera:epoch:n`."""
 

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _AHEAD = 4  # decoded frames of a file that may wait; each is some MB
 _LEAST_WINDOW, _MOST_WINDOW = 0.002, 0.1  # seconds a round waits for the other live cameras
 _WINDOW_SHARE = 0.5  # ... in between: this part of the time that a round takes downstream
+_ROUND_SECONDS = 0.06  # a live round takes no longer than this downstream, or frames grow old
 _ACTIVE_SECONDS = 1.0  # a camera without a frame for so long is not waited for
 _STALE_SECONDS = 0.5  # a live frame older than this is not worth scoring
 _JOIN_SECONDS = 2.0  # a reader that hangs in the network is left behind
@@ -39,6 +40,7 @@ class _Feed:
     stop: threading.Event
     ready: deque[tuple[float, Frame]] = field(default_factory=deque)  # with the time of arrival
     arrived: float = 0.0  # monotonic seconds of the last frame
+    served: float = 0.0  # ... when one was taken into a round
     ended: bool = False
     error: Exception | None = None
 
@@ -69,6 +71,7 @@ class Rounds:
         self._threads: list[threading.Thread] = []
         self._past: dict[str, Reader] = {}  # of removed sources, by camera
         self._window = _LEAST_WINDOW
+        self._most: float = 1.0  # frames of a live round
         self._several = len(sources) > 1
         self._running = False
         self.failed: dict[str, Exception] = {}  # by camera
@@ -155,7 +158,7 @@ class Rounds:
             frames.sort(key=lambda frame: frame.wall_time)
             began = time.monotonic()
             yield Round(tuple(frames), tuple(feed.source.name for feed in ended))
-            self._adapt(time.monotonic() - began)
+            self._adapt(time.monotonic() - began, len(frames))
         if self._feeds:
             with self._change:
                 ended = self._abandon()
@@ -163,10 +166,14 @@ class Rounds:
         if not anything and self.failed and not self._stop.is_set():
             raise next(iter(self.failed.values()))
 
-    def _adapt(self, seconds: float) -> None:
-        """The busier what follows, the more it gains from a fuller round."""
+    def _adapt(self, seconds: float, frames: int) -> None:
+        """The busier what follows, the more it gains from a fuller round; yet a round that takes
+        long makes all its frames old, so that it holds as many as pass in time."""
         window = min(max(_WINDOW_SHARE * seconds, _LEAST_WINDOW), _MOST_WINDOW)
         self._window += 0.2 * (window - self._window)
+        if frames:
+            fitting = frames * _ROUND_SECONDS / max(seconds, 1e-4)
+            self._most += 0.2 * (min(max(fitting, 1.0), 2 * frames) - self._most)
 
     def _take(self) -> tuple[list[Frame], list[_Feed]]:
         """The next frame of every feed that has one, and the feeds that are over."""
@@ -179,7 +186,7 @@ class Rounds:
             if self._stop.is_set():
                 return [], []
             ended = [feed for feed in self._feeds if feed.ended and not feed.ready]
-            frames = [self._pop(feed) for feed in self._feeds if feed.ready]
+            frames = [self._pop(feed) for feed in self._turn()]
             self._feeds = [feed for feed in self._feeds if feed not in ended]
             self._change.notify_all()
         return [frame for frame in frames if frame is not None], ended
@@ -193,14 +200,23 @@ class Rounds:
         return all(files) if files else any(some)
 
     def _complete(self) -> bool:
-        """Every camera that is alive has a frame."""
+        """Every camera that is alive has a frame, or as many as fit into a round."""
         now = time.monotonic()
-        return self._stop.is_set() or all(
+        if self._stop.is_set() or sum(bool(f.ready) for f in self._feeds) >= round(self._most):
+            return True
+        return all(
             feed.ready or feed.ended or now - feed.arrived > _ACTIVE_SECONDS for feed in self._feeds
         )
 
+    def _turn(self) -> list[_Feed]:
+        """Whose frames go into this round: all files, and the cameras that waited longest."""
+        files = [feed for feed in self._feeds if feed.ready and not feed.live]
+        live = sorted((f for f in self._feeds if f.ready and f.live), key=lambda f: f.served)
+        return files + live[: max(1, round(self._most))]
+
     def _pop(self, feed: _Feed) -> Frame | None:
         arrived, frame = feed.ready.popleft()
+        feed.served = time.monotonic()
         if feed.live and time.monotonic() - arrived > _STALE_SECONDS:
             self._counts.drop(frame.camera, "stale")
             return None

@@ -57,11 +57,11 @@ class RtspCamera:
     def __init__(self, user: str = "", password: str = "") -> None:
         self.port = free_port()
         self.url = f"rtsp://127.0.0.1:{self.port}/live"
-        self._login = [user, password] if user else []
+        self._login = ["--login", user, password] if user else []
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        script = Path(__file__).parent / "servers" / "rtsp.py"
+        script = Path(__file__).parents[1] / "stream" / "rtsp_camera.py"
         command = ["/usr/bin/python3", str(script), str(self.port), *self._login]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)

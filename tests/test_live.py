@@ -119,8 +119,10 @@ def test_a_refused_password_is_told_and_not_tried_again_and_again(
     address = camera.url.removeprefix("rtsp://")
     wrong = Source("wrong", f"rtsp://joe:sesame@{address}", True)
     right = Source("right", f"rtsp://joe:{quote(password, safe='')}@{address}", True)
-    with Watch(wrong, right) as watch:
+    plain = Source("plain", f"rtsp://joe:{password}@{address}", True)
+    with Watch(wrong, right, plain) as watch:
         watch.wait_for("right", watch.began, 20)
+        watch.wait_for("plain", watch.began, 20)
         time.sleep(6)
     assert watch.counts.lost == {("wrong", Trouble.AUTH): 1}
     assert "auth" in caplog.text

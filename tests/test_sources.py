@@ -213,3 +213,25 @@ def test_other_protocols_are_files_that_do_not_exist(url: str) -> None:
 def test_other_schemes_are_refused(url: str) -> None:
     with pytest.raises(SourceError, match="is not one of rtsp"):
         find_sources([Wanted(url)])
+
+
+@pytest.mark.parametrize(
+    ("given", "dialled"),
+    [
+        ("rtsp://10.0.0.1/a", "rtsp://10.0.0.1/a"),
+        ("rtsp://10.0.0.1:554/a@b:c", "rtsp://10.0.0.1:554/a@b:c"),
+        ("http://host/live?mail=a@b", "http://host/live?mail=a@b"),
+        ("rtsp://joe:secret@host/a", "rtsp://joe:secret@host/a"),
+        ("rtsp://joe:p%40ss@host/a", "rtsp://joe:p%40ss@host/a"),
+        ("rtsp://joe:p@ss@host:554/a", "rtsp://joe:p%40ss@host:554/a"),
+        ("rtsp://joe:p@ss@host/a@b", "rtsp://joe:p%40ss@host/a@b"),
+        ("rtsp://joe:p@ss/w@10.0.0.1/a", "rtsp://joe:p%40ss%2Fw@10.0.0.1/a"),
+        ("rtsp://joe:p@10.0.0.1/a?b@c.de", "rtsp://joe:p@10.0.0.1/a?b@c.de"),
+        ("rtsp://joe:s/l#a?sh@host/a", "rtsp://joe:s%2Fl%23a%3Fsh@host/a"),
+        ("rtsp://joe:50%!@host/a", "rtsp://joe:50%25%21@host/a"),
+        ("rtsp://joe:a:b@host/a", "rtsp://joe:a%3Ab@host/a"),
+        ("rtsp://j\u00f6e:\u00fc@host/a", "rtsp://j%C3%B6e:%C3%BC@host/a"),
+    ],
+)
+def test_a_password_is_escaped_where_it_was_not(given: str, dialled: str) -> None:
+    assert Source("gate", given, True).dialled == dialled

@@ -1,7 +1,7 @@
 """Stages `track` and `score`: one bad frame, a full memory, a slower rate of scoring."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from stream.frames import HELD, Frame, Image, Round, ScoredFrame, TrackedFrame
 from stream.score import Score
 from stream.smooth import Smoother, Smoothing
 from stream.stats import FrameCounts, Timing
-from stream.track import Track
+from stream.track import Detect, Track
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOLD = Vocabulary("test", (Verb("hold", "a person holding", False),), ("cup",), ((0,),))
@@ -50,11 +50,12 @@ def detect(images: Sequence[Image]) -> list[sv.Detections]:
     return [seen() for _ in images]
 
 
-def make_track(folder: Path, counts: FrameCounts) -> Track:
+def run_track(
+    rounds: Iterable[Round[Frame]], folder: Path, counts: FrameCounts
+) -> list[Round[TrackedFrame]]:
     quarantine = Quarantine(folder)
-    return Track(
-        Careful("detect", detect, quarantine), lambda: Tracker(CLASSES), quarantine, counts
-    )
+    detected = Detect(Careful("detect", detect, quarantine), counts).detect(rounds)
+    return list(Track(lambda: Tracker(CLASSES), quarantine, counts).track(detected))
 
 
 def test_a_frame_that_breaks_the_model_is_kept_aside_and_the_others_go_on(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_a_frame_that_breaks_the_model_is_kept_aside_and_the_others_go_on(tmp_pa
         Round((frame("a", 1), bad)),
         Round((frame("a", 2), frame("b", 2))),
     ]
-    tracked = list(make_track(tmp_path, counts).track(rounds))
+    tracked = run_track(rounds, tmp_path, counts)
     there = [[(t.frame.camera, t.frame.index) for t in round_.frames] for round_ in tracked]
     assert there == [[("a", 0), ("b", 0)], [("a", 1)], [("a", 2), ("b", 2)]]
     assert counts.fates() == {("b", "dropped quarantined"): 1}
@@ -80,7 +81,7 @@ def test_a_frame_that_breaks_the_model_is_kept_aside_and_the_others_go_on(tmp_pa
 def test_a_model_that_fails_on_every_frame_ends_the_run(tmp_path: Path) -> None:
     rounds = (Round((frame("a", n, BAD),)) for n in range(500))
     with pytest.raises(StreamError, match="detect failed on 100 frames in a row: ValueError"):
-        list(make_track(tmp_path, FrameCounts()).track(rounds))
+        run_track(rounds, tmp_path, FrameCounts())
     assert len(list(tmp_path.glob("*.png"))) <= 20
 
 
