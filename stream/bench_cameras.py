@@ -6,17 +6,18 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from configs.settings import Camera, load
 from models.world.clip import write_clip
-from stream.build import open_run
+from stream.build import Run
 from stream.errors import StreamError
 from stream.stats import Latency
+
+Open = Callable[[Sequence[str], Path], AbstractContextManager[Run]]
 
 _SEED = 10_100  # of the first clip; no model was trained on it
 _START_SECONDS = 20.0  # for all cameras to give their first frame
@@ -41,10 +42,12 @@ class Load:
     bottleneck: str
 
 
-def bench_cameras(
-    numbers: Sequence[int], *, seconds: float, bundle: str = "world"
-) -> Iterator[Load]:
-    """One measurement for each number of cameras."""
+def bench_cameras(numbers: Sequence[int], open_cameras: Open, *, seconds: float) -> Iterator[Load]:
+    """One measurement for each number of cameras.
+
+    `open_cameras` runs the pipeline over addresses, with a folder for what it keeps; the cameras
+    are called `camera0`, `camera1` and so on.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = [folder / f"{n}.mp4" for n in range(max(numbers))]
@@ -53,49 +56,41 @@ def bench_cameras(
         for number in numbers:
             with ExitStack() as cameras:
                 urls = [cameras.enter_context(_camera(clip)) for clip in clips[:number]]
-                yield _measure(urls, seconds=seconds, bundle=bundle, folder=folder / str(number))
+                with open_cameras(urls, folder / str(number)) as run:
+                    yield _measure(run, len(urls), seconds=seconds)
 
 
-def _measure(urls: Sequence[str], *, seconds: float, bundle: str, folder: Path) -> Load:
-    settings = load(
-        None,
-        cameras=tuple(Camera(url=url, name=f"camera{n}") for n, url in enumerate(urls)),
-        bundle=bundle,
-        database={"url": f"sqlite:///{folder / 'events.db'}"},
-        media=folder / "media",
-    )
-    latency = Latency()
-    with open_run(settings) as run:
-        opened = time.monotonic()
-        began: float | None = None
-        before: Counter[tuple[str, str]] = Counter()
-        used = timed = items = calls = 0.0
-        detect = run.numbers.timings["detect"]
-        for round_ in run.rounds:
-            now = time.monotonic()
-            if began is None:
-                if len(run.counts.ages()) == len(urls):
-                    began, before = now, Counter(run.counts.fates())
-                    used, timed = _processor_seconds(), detect.seconds
-                    items, calls = detect.items, detect.calls
-                elif now - opened > _START_SECONDS:
-                    raise StreamError(f"only {len(run.counts.ages())} of {len(urls)} cameras came")
-                continue
-            kept = datetime.now(UTC)
-            for frame in round_.frames:
-                latency.add((kept - frame.frame.wall_time).total_seconds())
-            if now - began >= seconds:
-                break
-        elapsed = time.monotonic() - (began or 0.0)
-        after = Counter(run.counts.fates())
-        used = _processor_seconds() - used
-        timed, items, calls = detect.seconds - timed, detect.items - items, detect.calls - calls
-        bottleneck = str(run.summary()["bottleneck"])
-        run.stop()
-        for _ in run.rounds:
-            pass
+def _measure(run: Run, cameras: int, *, seconds: float) -> Load:
+    latency, opened = Latency(), time.monotonic()
+    began: float | None = None
+    before: Counter[tuple[str, str]] = Counter()
+    used = timed = items = calls = 0.0
+    detect = run.numbers.timings["detect"]
+    for round_ in run.rounds:
+        now = time.monotonic()
+        if began is None:
+            if len(run.counts.ages()) == cameras:
+                began, before = now, Counter(run.counts.fates())
+                used, timed = _processor_seconds(), detect.seconds
+                items, calls = detect.items, detect.calls
+            elif now - opened > _START_SECONDS:
+                raise StreamError(f"only {len(run.counts.ages())} of {cameras} cameras came")
+            continue
+        kept = datetime.now(UTC)
+        for frame in round_.frames:
+            latency.add((kept - frame.frame.wall_time).total_seconds())
+        if now - began >= seconds:
+            break
+    elapsed = time.monotonic() - (began or 0.0)
+    after = Counter(run.counts.fates())
+    used = _processor_seconds() - used
+    timed, items, calls = detect.seconds - timed, detect.items - items, detect.calls - calls
+    bottleneck = str(run.summary()["bottleneck"])
+    run.stop()
+    for _ in run.rounds:
+        pass
     gained = after - before
-    names = [f"camera{n}" for n in range(len(urls))]
+    names = [f"camera{n}" for n in range(cameras)]
 
     def rate(fate: str, camera: str) -> float:
         of_camera = [n for (c, f), n in gained.items() if c == camera and f.startswith(fate)]
@@ -103,7 +98,7 @@ def _measure(urls: Sequence[str], *, seconds: float, bundle: str, folder: Path) 
 
     median, p95, p99 = (1000 * value for value in latency.percentiles(50, 95, 99))
     return Load(
-        cameras=len(urls),
+        cameras=cameras,
         decoded=sum(rate("decoded", name) for name in names) / len(names),
         scored=min(rate("scored", name) + rate("gated", name) for name in names),
         dropped=sum(rate("dropped", name) for name in names) / len(names),

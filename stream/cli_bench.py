@@ -1,10 +1,17 @@
 """`stream bench`: what this machine carries, in numbers and ratios."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from configs.settings import Camera, load
 from stream.cli_output import errors_console, show_rows
+
+if TYPE_CHECKING:
+    from stream.build import Run
 
 bench_app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 
@@ -20,28 +27,39 @@ def bench_cameras(
 ) -> None:
     """Local RTSP cameras of the drawn world, 12.5 frames/s each, more and more of them."""
     from stream.bench_cameras import bench_cameras as bench
+    from stream.build import open_run
+
+    def open_cameras(urls: Sequence[str], folder: Path) -> AbstractContextManager["Run"]:
+        settings = load(
+            None,
+            cameras=tuple(Camera(url=url, name=f"camera{n}") for n, url in enumerate(urls)),
+            bundle=bundle,
+            database={"url": f"sqlite:///{folder / 'events.db'}"},
+            media=folder / "media",
+        )
+        return open_run(settings)
 
     numbers = sorted({*(2**n for n in range(most.bit_length()) if 2**n <= most), most})
     console, carried = errors_console(), 0
     rows: list[tuple[str, ...]] = []
     first = None
-    for load in bench(numbers, seconds=seconds, bundle=bundle):
-        first = first or load
-        console.print(f"{load.cameras} cameras: {load.scored:.1f} scored frames/s each")
-        if load.scored >= rate:
-            carried = load.cameras
-        frames = load.scored * load.cameras
-        cost = (load.cores / frames) / (first.cores / (first.scored * first.cameras))
-        times = (load.median, load.p95, load.p99, load.detect)
+    for load_ in bench(numbers, open_cameras, seconds=seconds):
+        first = first or load_
+        console.print(f"{load_.cameras} cameras: {load_.scored:.1f} scored frames/s each")
+        if load_.scored >= rate:
+            carried = load_.cameras
+        frames = load_.scored * load_.cameras
+        cost = (load_.cores / frames) / (first.cores / (first.scored * first.cameras))
+        times = (load_.median, load_.p95, load_.p99, load_.detect)
         rows.append(
             (
-                str(load.cameras),
-                *(f"{value:.1f}" for value in (load.decoded, load.scored, load.dropped)),
+                str(load_.cameras),
+                *(f"{value:.1f}" for value in (load_.decoded, load_.scored, load_.dropped)),
                 *(f"{value:.0f}" for value in times),
-                f"{load.batch:.1f}",
-                f"{load.cores:.2f}",
+                f"{load_.batch:.1f}",
+                f"{load_.cores:.2f}",
                 f"{cost:.2f}",
-                load.bottleneck,
+                load_.bottleneck,
             )
         )
     columns: tuple[str, ...] = (

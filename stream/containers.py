@@ -74,11 +74,13 @@ def _accelerator(source: Source) -> Any:
     if wanted is None:
         return None
     try:
-        return HWAccel(wanted, allow_software_fallback=True)
-    except (ValueError, av.FFmpegError) as error:
-        reason = str(error).splitlines()[0]
-        logger.warning("%s: no decoding on %s: %s", source.name, wanted, redact(reason))
+        accelerator = HWAccel(wanted, allow_software_fallback=True)
+        accelerator.create(av.Codec("h264", "r"))  # a device that is not there fails here
+    except (ValueError, NotImplementedError, av.FFmpegError) as error:
+        reason = redact(str(error)).splitlines()[0].lower()
+        logger.warning("%s: no decoding on %s: %s", source.name, wanted, reason)
         return None
+    return accelerator
 
 
 def is_recording(container: Any, source: Source) -> bool:

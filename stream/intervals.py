@@ -15,6 +15,7 @@ from stream.sightings import Pair, Sighting, Story, View
 from stream.smooth import VerbSmoothing
 
 _HALF = 0.5
+_GAP_SECONDS = 3.0  # without any frame: what was open is over, nobody knows what came between
 _UPDATE_SECONDS = 5.0  # how stale the stored end of an open interval may become
 
 Cell = tuple[int, int, int]  # human, object, verb index
@@ -51,10 +52,14 @@ class Intervals:
         self._verbs = np.array(verbs, int)
         self._settings = settings
         self._cells: dict[Cell, _Interval] = {}
+        self._now: float | None = None  # media time of the last frame
 
     def step(self, view: View) -> list[Told]:
         beliefs = view.frame.beliefs
         told: list[Told] = []
+        if self._now is not None and view.media - self._now > _GAP_SECONDS:
+            told += self.close(EndReason.TRACK_LOST)
+        self._now = view.media
         likely = beliefs.probabilities[:, self._verbs] >= _HALF
         for row, column in zip(*np.nonzero(likely), strict=True):
             cell = int(beliefs.human[row]), int(beliefs.object[row]), int(self._verbs[column])

@@ -144,6 +144,10 @@ class _Camera:
     seen: npt.NDArray[np.float64]
     now: float | None = None  # media time of the last frame that was not held
 
+    def keep(self, rows: npt.NDArray[np.bool_]) -> None:
+        self.human, self.object = self.human[rows], self.object[rows]
+        self.belief, self.seen = self.belief[rows], self.seen[rows]
+
     def beliefs(self) -> Beliefs:
         observed = self.seen == self.now
         return Beliefs(self.human.copy(), self.object.copy(), self.belief.copy(), observed)
@@ -176,6 +180,7 @@ class Smoother:
     def _step(self, camera: _Camera, scores: PairScores, now: float) -> Beliefs:
         elapsed = 0.0 if camera.now is None else max(0.0, now - camera.now)
         camera.now = now
+        camera.keep(now - camera.seen <= _FORGET_SECONDS)  # what comes back later begins anew
         rows = {
             pair: row
             for row, pair in enumerate(
@@ -196,9 +201,6 @@ class Smoother:
         camera.object = np.concatenate([camera.object, scores.object[new]])
         camera.belief = np.concatenate([belief, first]).astype(np.float32)
         camera.seen = np.concatenate([camera.seen, np.full(len(new), now)])
-        keep = now - camera.seen <= _FORGET_SECONDS
-        camera.human, camera.object = camera.human[keep], camera.object[keep]
-        camera.belief, camera.seen = camera.belief[keep], camera.seen[keep]
         return camera.beliefs()
 
 

@@ -11,8 +11,8 @@ from models.pairs import PairScores
 from models.vocabulary import Verb, Vocabulary
 from storage.interactions import EndReason, Interaction, Kind, Phase
 from stream.events import EventMaker, Lifecycle
-from stream.frames import Beliefs, Frame, Round, SmoothedFrame
-from stream.smooth import Smoothing
+from stream.frames import Beliefs, Frame, Round, ScoredFrame, SmoothedFrame, changes_of
+from stream.smooth import Smoother, Smoothing
 
 VERBS = ("hold", "kick", "push")
 VOCABULARY = Vocabulary(
@@ -219,3 +219,37 @@ def test_a_ball_that_rolls_by_itself_is_nobodys() -> None:
 
 def test_the_same_frames_give_the_same_events() -> None:
     assert told(7, holding((2, 5)), lifted) == told(7, holding((2, 5)), lifted)
+
+
+def test_nothing_is_invented_over_the_time_in_which_a_camera_was_lost() -> None:
+    """Held before and after 10 s without frames: two events that end and begin with what was seen;
+    and a thing that stood on the table before and is held after was not seen to be picked up."""
+    score = np.array([[3.0]], np.float32)
+    vocabulary = Vocabulary("test", (Verb("hold", "holding"),), ("person", "box"), ((), (0,)))
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def scored(t: float, epoch: int, thing: int) -> Round[ScoredFrame]:
+        detections = sv.Detections(
+            np.array([[100, 100, 160, 300], [135, 185, 165, 215]], np.float32),
+            confidence=np.full(2, 0.9, np.float32),
+            tracker_id=np.array([thing - 1, thing]),
+            data={"class_name": np.array(["person", "box"], dtype=object)},
+        )
+        pair = np.array([thing - 1]), np.array([thing])
+        scores = PairScores(*pair, score, np.zeros((1, 4), np.float16), score)
+        time = start + timedelta(seconds=t)
+        frame = Frame("gate", round(t * 10), epoch, t, time, np.zeros((2, 2, 3), np.uint8))
+        return Round((ScoredFrame(frame, detections, scores),))
+
+    for number in (2, 4):  # the tracker knows them again, or it does not
+        rounds = [scored(i / 10, 7, 2) for i in range(30)]
+        rounds += [scored(13 + i / 10, 8, number) for i in range(30)]
+        smoothing = Smoothing.from_dict(("hold",), {})
+        maker = EventMaker(vocabulary, smoothing, Lifecycle(), bundle="b", config="c")
+        changes = [
+            c for r in maker.events(Smoother(smoothing).smooth(rounds)) for c in changes_of(r)
+        ]
+        done = ends([change.interaction for change in changes], "hold")
+        assert {i.verb for i in (c.interaction for c in changes)} == {"hold"}
+        assert [round(i.media_end, 1) for i in done] == [2.9, 15.9]
+        assert [i.media_start >= at for i, at in zip(done, (0.0, 13.0), strict=True)] == [True] * 2

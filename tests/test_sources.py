@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 
 from stream.addresses import Reading, Source, Wanted, find_sources, redact
 from stream.errors import SourceError
+from stream.rounds import Rounds
 from stream.sources import Reader, count_frames, read_file
+from stream.stats import FrameCounts
 
 MakeVideo = Callable[..., Path]
 
@@ -235,3 +238,47 @@ def test_other_schemes_are_refused(url: str) -> None:
 )
 def test_a_password_is_escaped_where_it_was_not(given: str, dialled: str) -> None:
     assert Source("gate", given, True).dialled == dialled
+
+
+@pytest.mark.parametrize("device", ["cuda", "nonsense"])
+def test_decoding_falls_back_to_the_processor_and_says_so(
+    video: Path, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Source("gate", str(video), False, Reading(hardware=device))
+    with caplog.at_level(logging.INFO):
+        frames = list(Reader(source).frames())
+    assert len(frames) == 25
+    told = [r.getMessage() for r in caplog.records]
+    (where,) = [line for line in told if line.startswith("gate: h264 is decoded on ")]
+    fallen = any(f"gate: no decoding on {device}" in line for line in told)
+    assert fallen == where.endswith("the processor")
+    assert fallen or device == "cuda"
+
+
+def test_a_recording_on_a_web_server_is_read_once_and_whole(make_video: MakeVideo) -> None:
+    data = make_video(frames=75, movflags="faststart").read_bytes()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/watch?id=7"
+        counts = FrameCounts()
+        rounds = list(Rounds(find_sources([Wanted(url, "web")]), counts=counts).rounds())
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert sum(len(round_.frames) for round_ in rounds) == 75
+    assert counts.dropped == {}
+    assert counts.lost == {}
