@@ -1,0 +1,98 @@
+"""Nothing lost, nothing twice: a writer of events is killed again and again, at any point."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Protocol, cast
+
+import pytest
+import redis
+from sqlalchemy import text
+
+from storage.bus import STREAM
+from storage.database import make_engine
+from tests.servers.writer import event
+
+WRITER = Path(__file__).parent / "servers" / "writer.py"
+EVENTS = 20_000
+
+
+class RedisServer(Protocol):
+    url: str
+    port: int
+
+
+def write(
+    folder: Path, database: str, server: str, first: int, count: int
+) -> subprocess.Popen[str]:
+    command = [sys.executable, str(WRITER), str(folder), database, server, str(first), str(count)]
+    root = str(Path(__file__).parents[1])
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": root, "PATH": "/usr/bin"}
+    )
+
+
+def kill_somewhere(process: Writer, rng: random.Random) -> list[int]:
+    """Let it begin, kill it at a random point; the numbers it had told by then."""
+    assert process.stdout is not None
+    told = process.stdout.readline()
+    time.sleep(rng.uniform(0, 0.6))
+    process.kill()
+    rest, _ = process.communicate()
+    complete = (told + rest).rpartition("\n")[0]
+    return [int(line) for line in complete.splitlines()]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "kills", [5, pytest.param(50, marks=pytest.mark.slow)], ids=["few", "many"]
+)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_every_event_that_was_taken_arrives_once(
+    kills: int,
+    kind: str,
+    tmp_path: Path,
+    redis_server: RedisServer,
+    request: pytest.FixtureRequest,
+) -> None:
+    rng = random.Random(kills)
+    database = f"sqlite:///{tmp_path / 'events.db'}"
+    if kind == "postgresql":
+        database = str(request.getfixturevalue("postgres_url"))
+    taken = first = 0
+    for _ in range(kills):
+        told = kill_somewhere(write(tmp_path, database, redis_server.url, first, EVENTS), rng)
+        taken += told[-1] + 1 - first
+        first = told[-1] + 1
+    last = write(tmp_path, database, redis_server.url, first, 0)
+    assert last.wait(120) == 0
+
+    engine = make_engine(database)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, phase, end_reason, vector FROM interactions"))
+        found = {str(row.id).replace("-", ""): row for row in rows}
+        count = connection.execute(text("SELECT count(*) FROM interactions")).scalar_one()
+    engine.dispose()
+    expected = {}
+    for number in range(first):
+        expected[event(number).id.hex] = event(number)
+    assert taken == first > 0
+    assert count == len(found)
+    for key, interaction in expected.items():
+        row = found[key]
+        # a kill after the commit and before it is told may have written more than was told of
+        later = key == event(first - 1).id.hex
+        assert later or (row.phase, row.end_reason) == (interaction.phase, interaction.end_reason)
+        assert interaction.vector is not None
+        assert bytes(row.vector) == interaction.vector.tobytes()
+
+    client = redis.Redis(port=redis_server.port, decode_responses=True)
+    messages = cast(list[tuple[str, dict[str, str]]], client.xrange(STREAM))
+    phases = {(m["id"], m["phase"]) for _, m in messages}
+    assert {(str(e.id), str(e.phase)) for e in map(event, range(first))} <= phases
+    assert all(json.loads(m["json"])["id"] == m["id"] for _, m in messages)
+    keys = [m["key"] for _, m in messages]
+    assert len(keys) == len(set(keys)), "in doubt, the relay looks before it sends again"
