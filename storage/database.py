@@ -1,6 +1,7 @@
 """Engines and sessions for SQLite and PostgreSQL, and the schema brought up to date."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,27 +47,55 @@ def make_sessions(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
 
 
-def upgrade(engine: Engine) -> None:
-    """Create or migrate the schema; safe when several processes start at once."""
+def current_revision(engine: Engine) -> str | None:
+    """Of the schema; None: there is none yet."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine, *, before: Callable[[str], None] = lambda _: None) -> None:
+    """Create or migrate the schema; safe when several processes start at once.
+
+    `before` is called with the old revision when a schema that holds data is about to change.
+    """
+    config = _alembic()
+    scripts = ScriptDirectory.from_config(config)
+    old = current_revision(engine)
+    if old == scripts.get_current_head():
+        return
+    if old is not None:
+        if old not in {script.revision for script in scripts.walk_revisions()}:
+            raise StorageError(
+                f"database {shown(engine.url)} was made by a newer version of this program"
+            )
+        before(old)
+    _migrate(engine, lambda: command.upgrade(config, "head"), config)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Bring the schema back to an earlier revision, `base`: nothing of it is left."""
+    config = _alembic()
+    _migrate(engine, lambda: command.downgrade(config, revision), config)
+
+
+def _alembic() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    head = ScriptDirectory.from_config(config).get_current_head()
+    return config
+
+
+def _migrate(engine: Engine, step: Callable[[], None], config: Config) -> None:
     try:
-        with engine.connect() as connection:
-            if MigrationContext.configure(connection).get_current_revision() == head:
-                return
         with engine.connect() as connection:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _MIGRATION_LOCK})
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            step()
             connection.commit()
     except CommandError as error:
-        raise StorageError(
-            f"database {shown(engine.url)} was made by a newer version of this program"
-        ) from error
+        raise StorageError(f"database {shown(engine.url)}: {one_line(error)}") from error
 
 
 def shown(url: URL | str) -> str:

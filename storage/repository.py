@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -160,6 +160,17 @@ def close_crashed(
     ]
     add_interactions(session, interactions=closed)
     return closed
+
+
+def delete_ended_before(
+    session: Session, *, before: datetime, limit: int
+) -> list[tuple[str | None, str | None]]:
+    """Delete the oldest that are over; returns picture and clip of each."""
+    row = InteractionRow
+    query = select(row.id).where(row.ended_at < before, row.phase == Phase.END)
+    ids = list(session.scalars(query.order_by(row.ended_at).limit(limit)))
+    gone = delete(row).where(row.id.in_(ids)).returning(row.snapshot, row.clip)
+    return [(snapshot, clip) for snapshot, clip in session.execute(gone).tuples()]
 
 
 def _conditions(**filters: Unpack[Filters]) -> list[ColumnElement[bool]]:

@@ -71,6 +71,7 @@ class InteractionRow(Base):
         Index(None, "camera", "started_at"),
         Index(None, "verb", "started_at"),
         Index(None, "started_at"),
+        Index(None, "ended_at"),
         Index(None, "phase", "camera"),  # what is open, asked at every start
     )
 

@@ -19,15 +19,15 @@ from tests.servers.writer import event
 WRITER = Path(__file__).parent / "servers" / "writer.py"
 EVENTS = 20_000
 
+Writer = subprocess.Popen[str]
+
 
 class RedisServer(Protocol):
     url: str
     port: int
 
 
-def write(
-    folder: Path, database: str, server: str, first: int, count: int
-) -> subprocess.Popen[str]:
+def write(folder: Path, database: str, server: str, first: int, count: int) -> Writer:
     command = [sys.executable, str(WRITER), str(folder), database, server, str(first), str(count)]
     root = str(Path(__file__).parents[1])
     return subprocess.Popen(

@@ -17,7 +17,7 @@ from storage.bus import Bus
 from storage.database import make_engine, make_sessions, upgrade
 from storage.interactions import EndReason, Interaction, Kind, Phase
 from storage.outbox import claim_outbox
-from storage.relay import DatabaseSink, RedisSink, Relay
+from storage.relay import DatabaseSink, RedisSink, Relay, Sink
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -57,7 +57,7 @@ def main() -> None:
     upgrade(engine)
     rng = random.Random(int(first))
     with closing(claim_outbox(Path(folder))) as outbox, closing(Bus(redis)) as bus:
-        sinks = [DatabaseSink(make_sessions(engine)), RedisSink(bus)]
+        sinks: list[Sink] = [DatabaseSink(make_sessions(engine)), RedisSink(bus)]
         with Relay(outbox, sinks) as relay:
             number, end = int(first), int(first) + int(count)
             while number < end:
