@@ -72,6 +72,13 @@ class Smoothing(Section):
     verbs: dict[str, dict[str, float]] = {}
 
 
+class Retention(Section):
+    """Null: for ever, as much as there is."""
+
+    days: float | None = Field(default=None, gt=0)  # of interactions and all that belongs to them
+    media_gigabytes: float | None = Field(default=None, gt=0)  # of pictures and clips
+
+
 class Metrics(Section):
     address: str | None = None  # :9108 or host:9108; serves /metrics, /live and /ready
 
@@ -92,6 +99,12 @@ class Settings(BaseSettings):
     scoring: Scoring = Scoring()
     smoothing: Smoothing = Smoothing()
     metrics: Metrics = Metrics()
+    retention: Retention = Retention()
+
+    @property
+    def backups(self) -> Path:
+        """Where the database is copied to before its schema changes."""
+        return self.media / "backups"
 
     @property
     def hash(self) -> str:

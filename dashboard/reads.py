@@ -53,8 +53,12 @@ class Reply:
 def open_sessions(url: str) -> Sessions:
     """One engine for all visitors."""
     engine = make_engine(url)
-    upgrade(engine)
+    upgrade(engine, before=_refuse)
     return make_sessions(engine)
+
+
+def _refuse(revision: str) -> None:
+    raise StorageError(f"the database has schema {revision}: run `stream db upgrade` first")
 
 
 @st.cache_data(ttl=10, show_spinner=False)

@@ -99,7 +99,8 @@ class Bus:
 
 
 def _fields(row: OutboxRow) -> dict[str, str]:
-    interaction = row.interaction
+    interaction = row.record
+    assert isinstance(interaction, Interaction)  # pair vectors stay in the database
     return {
         "v": VERSION,
         "key": row.key,

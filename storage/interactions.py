@@ -40,6 +40,33 @@ class EndReason(StrEnum):
 
 
 @dataclass(frozen=True)
+class RejectedPair:
+    """Another two of whom the verb was nearly told."""
+
+    human_track: str
+    object_track: str
+    object_class: str
+    score: float  # probability
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """What else it may have been at the peak."""
+
+    verbs: tuple[tuple[str, float], ...]  # the likeliest others of the same two; probabilities
+    pair: RejectedPair | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"verbs": [list(v) for v in self.verbs], "pair": self.pair and asdict(self.pair)}
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> "Rivals":
+        pair = row.get("pair")
+        verbs = tuple((str(verb), float(score)) for verb, score in row["verbs"])
+        return cls(verbs, None if pair is None else RejectedPair(**pair))
+
+
+@dataclass(frozen=True)
 class Interaction:
     """A person did something with a thing, at a place, from then to then."""
 
@@ -64,8 +91,10 @@ class Interaction:
     config: str  # hash of the settings
     end_reason: EndReason | None = None
     vector: npt.NDArray[np.float16] | None = field(default=None, compare=False)  # (D,) pair vector
+    rivals: Rivals | None = None
     snapshot: str | None = None  # path below the media folder
-    clip: str | None = None
+    clip: str | None = None  # ... of a video around the peak; there some seconds after the event
+    clip_peak: float | None = None  # seconds into the clip
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None or self.ended_at.tzinfo is None:
@@ -73,7 +102,8 @@ class Interaction:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the vector is a list of floats, times are ISO 8601."""
-        row = asdict(self)
+        row = {f.name: getattr(self, f.name) for f in fields(self)}
+        row["rivals"] = None if self.rivals is None else self.rivals.to_dict()
         row["id"] = str(self.id)
         row["started_at"] = self.started_at.isoformat()
         row["ended_at"] = self.ended_at.isoformat()
@@ -95,8 +125,9 @@ class Interaction:
         values["human_box"] = tuple(row["human_box"])
         values["object_box"] = tuple(row["object_box"])
         values["end_reason"] = EndReason(row["end_reason"]) if row["end_reason"] else None
-        vector = row.get("vector")
+        vector, rivals = row.get("vector"), row.get("rivals")
         values["vector"] = None if vector is None else np.asarray(vector, np.float16)
+        values["rivals"] = None if rivals is None else Rivals.from_dict(rivals)
         return cls(**values)
 
     @classmethod

@@ -1,21 +1,22 @@
-"""Looking after a database: copies of it, its size, and what is too old to keep."""
+"""Looking after a database: its size, copies of it, and its schema brought up to date with one."""
 
+import logging
 import os
 import shutil
+import sqlite3
 import subprocess
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select, text
 
-from storage.database import Sessions, current_revision, shown
+from storage.database import BUSY_SECONDS, Sessions, current_revision, shown, upgrade
 from storage.errors import StorageError
-from storage.repository import delete_ended_before
-from storage.tables import InteractionRow, RunRow
+from storage.tables import InteractionRow, PairVectorRow, RunRow
 
-_BATCH = 500  # rows of one transaction, so that a writer never waits long
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Stats:
     runs: int
     interactions: int
     open: int
+    pair_vectors: int
     oldest: datetime | None
     newest: datetime | None
     bytes: int
@@ -44,11 +46,29 @@ def read_stats(engine: Engine, sessions: Sessions) -> Stats:
             runs=session.scalar(select(func.count()).select_from(RunRow)) or 0,
             interactions=session.scalar(select(func.count()).select_from(row)) or 0,
             open=session.scalar(select(func.count()).where(row.phase != "end")) or 0,
+            pair_vectors=session.scalar(select(func.count()).select_from(PairVectorRow)) or 0,
             oldest=oldest,
             newest=newest,
             bytes=_size(engine),
             by_camera=dict(session.execute(cameras).tuples().all()),
         )
+
+
+def bring_up_to_date(engine: Engine, folder: Path) -> None:
+    """Create or migrate the schema; what is there is copied into the folder before it changes."""
+    upgrade(engine, before=lambda _: keep_copy(engine, folder))
+
+
+def keep_copy(engine: Engine, folder: Path) -> None:
+    """A backup named after schema and time; without pg_dump only a warning."""
+    sqlite = engine.dialect.name == "sqlite"
+    if not sqlite and shutil.which("pg_dump") is None:
+        logger.warning("no copy before the schema changes: pg_dump is not installed")
+        return
+    name = f"schema-{current_revision(engine)}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    target = folder / f"{name}.{'db' if sqlite else 'dump'}"
+    backup(engine, target)
+    logger.info("the database as it was is kept in %s", target)
 
 
 def backup(engine: Engine, target: Path) -> None:
@@ -59,7 +79,7 @@ def backup(engine: Engine, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"backup {target}: {error.strerror}") from error
-    part = target.with_name(target.name + ".part")
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
@@ -70,7 +90,7 @@ def backup(engine: Engine, target: Path) -> None:
 
 
 def restore(engine: Engine, source: Path, *, overwrite: bool = False) -> None:
-    """Bring a backup back; no program may use the database meanwhile."""
+    """Bring a backup back, in one transaction; what others write meanwhile is lost."""
     if not source.is_file():
         raise StorageError(f"backup {source}: there is no such file")
     if engine.dialect.name != "sqlite":
@@ -79,65 +99,19 @@ def restore(engine: Engine, source: Path, *, overwrite: bool = False) -> None:
     place = Path(str(engine.url.database))
     if place.exists() and not overwrite:
         raise StorageError(f"database {place} exists: give --overwrite to replace it")
-    engine.dispose()
-    part = place.with_name(place.name + ".part")
-    shutil.copyfile(source, part)
-    for suffix in ("-wal", "-shm"):
-        place.with_name(place.name + suffix).unlink(missing_ok=True)
-    os.replace(part, place)
-
-
-def prune(
-    sessions: Sessions,
-    media: Path,
-    *,
-    before: datetime,
-    on_batch: Callable[[int], None] = lambda _: None,
-) -> int:
-    """Delete interactions that ended before, their pictures and clips; returns how many."""
-    deleted = 0
-    while True:
-        with sessions.begin() as session:
-            gone = delete_ended_before(session, before=before, limit=_BATCH)
-        for place in (name for row in gone for name in row if name is not None):
-            _remove(media, place)
-        deleted += len(gone)
-        on_batch(deleted)
-        if len(gone) < _BATCH:
-            return deleted
-
-
-def sweep_orphans(sessions: Sessions, media: Path, *, before: datetime) -> int:
-    """Delete pictures older than `before` that no row names; returns how many."""
-    removed = 0
-    for day in sorted((media / "snapshots").glob("*")):
-        files = [f for f in day.glob("*.jpg") if f.stat().st_mtime < before.timestamp()]
-        with sessions() as session:
-            names = {f"snapshots/{day.name}/{file.name}": file for file in files}
-            kept = set(
-                session.scalars(
-                    select(InteractionRow.snapshot).where(InteractionRow.snapshot.in_(names))
-                )
-            )
-        for name in set(names) - kept:
-            names[name].unlink(missing_ok=True)
-            removed += 1
-        if not any(day.iterdir()):
-            day.rmdir()
-    return removed
+    try:  # inside of a transaction of the database, whoever else has it open
+        with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as copy:
+            copy.execute("SELECT count(*) FROM interactions")
+            with closing(sqlite3.connect(place, timeout=BUSY_SECONDS)) as database:
+                copy.backup(database)
+    except sqlite3.Error as error:
+        raise StorageError(f"backup {source}: {error}") from error
 
 
 def vacuum(engine: Engine) -> None:
     """Give the space of deleted rows back."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM")
-
-
-def _remove(media: Path, place: str) -> None:
-    """A file below the media folder; a place that leads out of it is left alone."""
-    path = (media / place).resolve()
-    if path.is_relative_to(media.resolve()):
-        path.unlink(missing_ok=True)
 
 
 def _size(engine: Engine) -> int:

@@ -4,6 +4,7 @@ Its own SQLite file and plain SQL: between an event and the disk stands as littl
 """
 
 import fcntl
+import json
 import sqlite3
 import threading
 import uuid
@@ -17,6 +18,9 @@ import numpy as np
 from storage.errors import StorageError
 from storage.filesystems import refuse_network
 from storage.interactions import Interaction
+from storage.pair_vectors import KIND, PairVector
+
+Record = Interaction | PairVector
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -34,7 +38,7 @@ _KEPT_FOR_ABSENT = 100_000  # rows, some 50 MB, owed to a sink that this run doe
 class OutboxRow:
     seq: int  # order of appending
     key: str  # the same at every delivery of this row, unlike any other row's
-    interaction: Interaction
+    record: Record
 
 
 class Outbox:
@@ -67,11 +71,11 @@ class Outbox:
         self._id = str(row[0])
         self._last = self._first_free() - 1
 
-    def append(self, interactions: Sequence[Interaction]) -> None:
-        """When this returns the events survive a crash of the program and of the machine."""
-        if not interactions:
+    def append(self, records: Sequence[Record]) -> None:
+        """When this returns they survive a crash of the program and of the machine."""
+        if not records:
             return
-        rows = [_to_row(interaction) for interaction in interactions]
+        rows = [_to_row(record) for record in records]
         with self._grown, self._errors():
             with self._connection:
                 self._connection.executemany(
@@ -118,7 +122,7 @@ class Outbox:
         with self._grown, self._errors(), self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)",
-                (sink, row.seq, row.interaction.to_json(), reason),
+                (sink, row.seq, row.record.to_json(), reason),
             )
 
     def prune(self, present: Sequence[str]) -> int:
@@ -183,14 +187,17 @@ def claim_outbox(folder: Path) -> Outbox:
     raise StorageError(f"all outboxes in {folder} are in use by other runs")
 
 
-def _to_row(interaction: Interaction) -> tuple[str, bytes | None]:
-    vector = interaction.vector
-    packed = None if vector is None else vector.astype("<f2").tobytes()
-    return replace(interaction, vector=None).to_json(), packed
+def _to_row(record: Record) -> tuple[str, bytes | None]:
+    packed = None if record.vector is None else record.vector.astype("<f2").tobytes()
+    plain = replace(record, vector=None) if isinstance(record, Interaction) else record
+    return plain.to_json(), packed
 
 
-def _from_row(text: str, packed: bytes | None) -> Interaction:
-    interaction = Interaction.from_json(text)
+def _from_row(text: str, packed: bytes | None) -> Record:
+    row = json.loads(text)
+    if row["kind"] == KIND:
+        return replace(PairVector.from_dict(row), vector=np.frombuffer(packed or b"", "<f2"))
+    interaction = Interaction.from_dict(row)
     if packed is None:
         return interaction
     return replace(interaction, vector=np.frombuffer(packed, "<f2"))

@@ -15,7 +15,8 @@ from storage.bus import Bus
 from storage.errors import RefusedError, StorageError
 from storage.interactions import Interaction
 from storage.outbox import Outbox, OutboxRow
-from storage.repository import add_interactions, close_crashed
+from storage.pair_vectors import PairVector
+from storage.repository import add_interactions, add_pair_vectors, close_crashed
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,11 @@ class DatabaseSink:
 
     def send(self, rows: Sequence[OutboxRow], *, in_doubt: bool) -> None:  # noqa: ARG002
         with self._sessions.begin() as session:
-            add_interactions(session, interactions=[row.interaction for row in rows])
+            records = [row.record for row in rows]
+            add_interactions(
+                session, interactions=[r for r in records if isinstance(r, Interaction)]
+            )
+            add_pair_vectors(session, vectors=[r for r in records if isinstance(r, PairVector)])
 
 
 class RedisSink:
@@ -51,7 +56,8 @@ class RedisSink:
         self.name = "redis " + _digest(bus.shown)
 
     def send(self, rows: Sequence[OutboxRow], *, in_doubt: bool) -> None:
-        rows = self._bus.missing(rows) if in_doubt else rows
+        rows = [row for row in rows if isinstance(row.record, Interaction)]
+        rows = self._bus.missing(rows) if in_doubt and rows else rows
         if rows:
             self._bus.publish(rows)
 
@@ -141,7 +147,7 @@ class Relay:
                 try:
                     sink.send([row], in_doubt=True)
                 except RefusedError as error:
-                    logger.error("%s refuses %s: %s", sink.name, row.interaction.id, error)
+                    logger.error("%s refuses %s: %s", sink.name, row.record.id, error)
                     self._outbox.set_aside(sink.name, row, str(error))
                     self._refused[sink.name] += 1
 

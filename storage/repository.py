@@ -6,16 +6,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-import numpy as np
 from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from storage.interactions import EndReason, Interaction, Kind, Phase
-from storage.tables import InteractionRow, RunRow
+from storage.interactions import EndReason, Interaction, Kind, Phase, Rivals
+from storage.pair_vectors import PairVector
+from storage.tables import Base, InteractionRow, PairVectorRow, RunRow
 
 _COLUMNS = tuple(column.name for column in InteractionRow.__table__.columns)
-_KEPT = ("vector", "snapshot", "clip")  # a later phase without them does not take them away
+_PAIR_COLUMNS = tuple(column.name for column in PairVectorRow.__table__.columns)
+_KEPT = (
+    "vector",
+    "rivals",
+    "snapshot",
+    "clip",
+    "clip_peak",
+)  # a later phase without them does not take them away
 
 
 class Filters(TypedDict, total=False):
@@ -59,8 +66,7 @@ def add_interactions(session: Session, *, interactions: Sequence[Interaction]) -
     """Insert or bring forward, in any order, any number of times: a later phase wins."""
     if not interactions:
         return
-    postgres = session.get_bind().dialect.name == "postgresql"
-    insert = (postgresql.insert if postgres else sqlite.insert)(InteractionRow)
+    insert = _insert(session, InteractionRow)
     new = insert.excluded
     rank, new_rank = (
         _rank(InteractionRow.phase, InteractionRow.end_reason),
@@ -81,6 +87,18 @@ def add_interactions(session: Session, *, interactions: Sequence[Interaction]) -
         ),
     )
     session.execute(statement, [_to_row(interaction) for interaction in interactions])
+
+
+def add_pair_vectors(session: Session, *, vectors: Sequence[PairVector]) -> None:
+    """Insert, any number of times."""
+    if not vectors:
+        return
+    rows = [
+        {name: getattr(vector, name) for name in _PAIR_COLUMNS}
+        | {"human_box": list(vector.human_box), "object_box": list(vector.object_box)}
+        for vector in vectors
+    ]
+    session.execute(_insert(session, PairVectorRow).on_conflict_do_nothing(), rows)
 
 
 def find_interactions(
@@ -163,14 +181,38 @@ def close_crashed(
 
 
 def delete_ended_before(
-    session: Session, *, before: datetime, limit: int
+    session: Session, *, before: datetime | None, limit: int
 ) -> list[tuple[str | None, str | None]]:
-    """Delete the oldest that are over; returns picture and clip of each."""
+    """Delete the oldest that are over, None: whenever; returns picture and clip of each."""
     row = InteractionRow
-    query = select(row.id).where(row.ended_at < before, row.phase == Phase.END)
+    query = select(row.id).where(row.phase == Phase.END)
+    if before is not None:
+        query = query.where(row.ended_at < before)
     ids = list(session.scalars(query.order_by(row.ended_at).limit(limit)))
     gone = delete(row).where(row.id.in_(ids)).returning(row.snapshot, row.clip)
     return [(snapshot, clip) for snapshot, clip in session.execute(gone).tuples()]
+
+
+def delete_vectors_before(session: Session, *, before: datetime, limit: int) -> int:
+    """Delete the oldest pair vectors; returns how many."""
+    row = PairVectorRow
+    query = select(row.id).where(row.taken_at < before).order_by(row.taken_at).limit(limit)
+    gone = delete(row).where(row.id.in_(list(session.scalars(query)))).returning(row.id)
+    return len(session.execute(gone).all())
+
+
+def named_files(session: Session, *, names: Collection[str]) -> set[str]:
+    """Those of the names that are the picture or the clip of an interaction."""
+    ids = [uuid.UUID(name) for name in map(_stem, names) if _is_uuid(name)]
+    row = InteractionRow
+    query = select(row.snapshot, row.clip).where(row.id.in_(ids))
+    return {name for found in session.execute(query) for name in found if name in names}
+
+
+def _insert(session: Session, table: type[Base]) -> Any:
+    """One with ON CONFLICT, which every database says in its own dialect."""
+    postgres = session.get_bind().dialect.name == "postgresql"
+    return (postgresql.insert if postgres else sqlite.insert)(table)
 
 
 def _conditions(**filters: Unpack[Filters]) -> list[ColumnElement[bool]]:
@@ -200,6 +242,18 @@ def _rank(phase: Any, end_reason: Any) -> ColumnElement[int]:
     )
 
 
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].partition(".")[0]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _distinct(
     session: Session, column: InstrumentedAttribute[str], *conditions: ColumnElement[bool]
 ) -> list[str]:
@@ -216,8 +270,7 @@ def _to_row(interaction: Interaction) -> dict[str, Any]:
         row[name] = [float(edge) for edge in row[name]]
     for name in ("media_start", "media_end", "mean_score", "peak_score", "peak_at"):
         row[name] = float(row[name])
-    if interaction.vector is not None:
-        row["vector"] = interaction.vector.astype("<f2").tobytes()
+    row["rivals"] = None if interaction.rivals is None else interaction.rivals.to_dict()
     return row
 
 
@@ -226,5 +279,5 @@ def _to_interaction(row: InteractionRow) -> Interaction:
     values["kind"], values["phase"] = Kind(row.kind), Phase(row.phase)
     values["human_box"], values["object_box"] = tuple(row.human_box), tuple(row.object_box)
     values["end_reason"] = EndReason(row.end_reason) if row.end_reason else None
-    values["vector"] = None if row.vector is None else np.frombuffer(row.vector, "<f2")
+    values["rivals"] = None if row.rivals is None else Rivals.from_dict(row.rivals)
     return Interaction(**values)

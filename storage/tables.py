@@ -1,12 +1,16 @@
-"""Rows of the database: runs of the program and the interactions they saw."""
+"""Rows of the database: runs of the program, the interactions they saw, and pair vectors."""
 
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import JSON, DateTime, Dialect, Double, Index, LargeBinary, MetaData, Text, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+Vector = npt.NDArray[np.float16]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -28,6 +32,32 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class HalfVector(TypeDecorator[Vector]):
+    """(D,) float16: pgvector's `halfvec` in PostgreSQL, little-endian bytes in SQLite."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(LargeBinary())
+        from pgvector.sqlalchemy import HALFVEC
+
+        return dialect.type_descriptor(HALFVEC())
+
+    def process_bind_param(self, value: Vector | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astype("<f2").tobytes()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Vector | None:
+        if value is None:
+            return None
+        if dialect.name != "postgresql":
+            return np.frombuffer(value, "<f2")
+        return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value, np.float16)
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
@@ -43,7 +73,6 @@ class Base(DeclarativeBase):
         float: Double(),
         datetime: UtcDateTime(),
         uuid.UUID: Uuid(),
-        bytes: LargeBinary(),
         dict[str, Any]: JSON(),
         list[float]: JSON(),
     }
@@ -92,9 +121,36 @@ class InteractionRow(Base):
     peak_at: Mapped[float]
     human_box: Mapped[list[float]]  # xyxy, pixels, at the peak
     object_box: Mapped[list[float]]
-    vector: Mapped[bytes | None]  # (D,) float16, little-endian
+    vector: Mapped[Vector | None] = mapped_column(HalfVector())  # (D,) at the peak
+    rivals: Mapped[dict[str, Any] | None]  # what else it may have been
     snapshot: Mapped[str | None]
     clip: Mapped[str | None]
+    clip_peak: Mapped[float | None]  # seconds into the clip
     end_reason: Mapped[str | None]
     bundle: Mapped[str]
     config: Mapped[str]
+
+
+class PairVectorRow(Base):
+    """The vector of a pair at a moment, for verbs that are asked for later."""
+
+    __tablename__ = "pair_vectors"
+    __table_args__ = (
+        Index(None, "camera", "taken_at"),
+        Index(None, "taken_at"),
+        Index(None, "interaction"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    interaction: Mapped[uuid.UUID | None]
+    moment: Mapped[str]  # start or end of the interaction, or sample
+    camera: Mapped[str]
+    human_track: Mapped[str]
+    object_track: Mapped[str]
+    object_class: Mapped[str]
+    taken_at: Mapped[datetime]
+    media_time: Mapped[float]
+    human_box: Mapped[list[float]]  # xyxy, pixels
+    object_box: Mapped[list[float]]
+    vector: Mapped[Vector] = mapped_column(HalfVector())  # (D,)
+    bundle: Mapped[str]

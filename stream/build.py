@@ -18,12 +18,14 @@ from models.errors import ModelError
 from models.scorer import load_scorer
 from models.tracker import Tracker
 from storage.bus import Bus
-from storage.database import make_engine, make_sessions, upgrade
+from storage.database import make_engine, make_sessions
 from storage.errors import StorageError
 from storage.interactions import Phase
+from storage.maintenance import bring_up_to_date
 from storage.outbox import claim_outbox
 from storage.relay import DatabaseSink, RedisSink, Relay, Sink, recover
 from storage.repository import finish_run, start_run
+from storage.retention import Keeper, Limits
 from stream.addresses import Reading, Source, Wanted, find_sources
 from stream.careful import Careful, Quarantine
 from stream.deliver import Deliver
@@ -243,7 +245,7 @@ def _delivery(
     with ExitStack() as open_things:
         engine = make_engine(settings.database.url)
         open_things.callback(engine.dispose)
-        upgrade(engine)
+        bring_up_to_date(engine, settings.backups)
         sessions = make_sessions(engine)
         outbox = open_things.enter_context(closing(claim_outbox(settings.media)))
         sinks: list[Sink] = [DatabaseSink(sessions)]
@@ -272,6 +274,10 @@ def _delivery(
             except StorageError as error:  # the events are safe; only this record is lost
                 logger.warning("the summary is not stored: %s", error)
 
+        kept = settings.retention
+        gigabytes = kept.media_gigabytes
+        limits = Limits(kept.days, None if gigabytes is None else int(gigabytes * 1e9))
+        open_things.enter_context(Keeper(sessions, settings.media, limits))
         yield Deliver(outbox.append, settings.media), record, relay
 
 

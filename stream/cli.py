@@ -16,7 +16,7 @@ import typer
 from configs.settings import Camera, SettingsError, load
 from models.errors import ModelError
 from storage.errors import StorageError
-from stream import cli_bench, cli_demo, cli_models, cli_services, cli_train
+from stream import cli_bench, cli_db, cli_demo, cli_models, cli_services, cli_train
 from stream.cli_options import (
     BundleOption,
     ConfigOption,
@@ -40,7 +40,7 @@ app.command()(cli_demo.demo)
 app.command()(cli_services.dashboard)
 app.command()(cli_services.doctor)
 app.add_typer(cli_services.config_app, name="config")
-app.add_typer(cli_services.db_app, name="db")
+app.add_typer(cli_db.db_app, name="db")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_bench.bench_app, name="bench")
 app.add_typer(cli_train.world_app, name="world")
@@ -100,9 +100,7 @@ def ask(
     from stream.cli_ask import answer_question
 
     settings = load(config, database={"url": database})
-    answer = answer_question(
-        settings.database.url, question, since=parse_since(since), camera=camera
-    )
+    answer = answer_question(settings, question, since=parse_since(since), camera=camera)
     if json:
         for row in answer.rows:
             typer.echo(row.interaction.to_json())

@@ -2,18 +2,20 @@
 
 from datetime import UTC, datetime
 
+from configs.settings import Settings
 from storage.ask import Answer, answer, understand
-from storage.database import make_engine, make_sessions, upgrade
+from storage.database import make_engine, make_sessions
+from storage.maintenance import bring_up_to_date
 from storage.repository import cameras, object_classes_seen, verbs_seen
 
 
 def answer_question(
-    url: str, question: str, *, since: datetime | None = None, camera: str | None = None
+    settings: Settings, question: str, *, since: datetime | None = None, camera: str | None = None
 ) -> Answer:
     """What the database knows about it."""
-    engine = make_engine(url)
+    engine = make_engine(settings.database.url)
     try:
-        upgrade(engine)
+        bring_up_to_date(engine, settings.backups)
         with make_sessions(engine)() as session:
             asked = understand(
                 question,

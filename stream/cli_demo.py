@@ -46,7 +46,7 @@ def demo(
     show_rows(
         ("seconds", "who", "did", "what", "score"), [_row(one) for one in found], title="Found"
     )
-    answer = answer_question(url, _QUESTION)
+    answer = answer_question(settings, _QUESTION)
     title = f"{_QUESTION}? {answer.summary}"
     show_rows(answer.columns, [row.cells for row in answer.rows], title=title)
     typer.echo(f"video:     {video}")

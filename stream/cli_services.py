@@ -1,4 +1,4 @@
-"""Commands around the pipeline: configuration, database, dashboard, and what this machine has."""
+"""Commands around the pipeline: configuration, dashboard, and what this machine has."""
 
 import importlib.metadata
 import os
@@ -17,7 +17,6 @@ from stream.cli_options import ConfigOption, DatabaseOption
 from stream.cli_output import show_rows
 
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
-db_app = typer.Typer(help="Look after the database.", no_args_is_help=True)
 
 _ROOT = Path(__file__).parents[1]
 _LIBRARIES = ("torch", "onnxruntime", "av", "supervision", "trackers", "transformers", "sqlalchemy")
@@ -38,18 +37,6 @@ def show_config(config: ConfigOption = None) -> None:
     """Show every setting as file, environment and defaults make it; passwords are hidden."""
     rows = _flat("", load(config).model_dump(mode="json"))
     show_rows(("setting", "value"), rows)
-
-
-@db_app.command("upgrade")
-def upgrade_database(config: ConfigOption = None, database: DatabaseOption = None) -> None:
-    """Create the database or bring it to the newest schema."""
-    from storage.database import make_engine, shown, upgrade
-
-    url = load(config, database={"url": database}).database.url
-    engine = make_engine(url)
-    upgrade(engine)
-    engine.dispose()
-    typer.echo(f"{shown(url)} is up to date")
 
 
 def dashboard(
@@ -81,7 +68,7 @@ def doctor(
     settings = load(config)
     rows = [("python", platform.python_version(), True)]
     rows += [(name, importlib.metadata.version(name), True) for name in _LIBRARIES]
-    rows += [_device(), _bundles(), _database(settings.database.url)]
+    rows += [_device(), _bundles(), _database(settings.database.url, settings.backups)]
     if settings.redis.url is not None:
         rows.append(_redis(settings.redis.url))
     if not quiet:
@@ -109,12 +96,13 @@ def _bundles() -> tuple[str, str, bool]:
     return "bundles", ", ".join(names) or "none", bool(names)
 
 
-def _database(url: str) -> tuple[str, str, bool]:
-    from storage.database import make_engine, shown, upgrade
+def _database(url: str, backups: Path) -> tuple[str, str, bool]:
+    from storage.database import make_engine, shown
+    from storage.maintenance import bring_up_to_date
 
     try:
         engine = make_engine(url)
-        upgrade(engine)
+        bring_up_to_date(engine, backups)
         engine.dispose()
     except StorageError as error:
         return "database", str(error), False

@@ -35,9 +35,10 @@ class ListSink:
         del in_doubt
         if self.broken:
             raise StorageError(f"{self.name} is down")
-        if any(row.interaction.verb == self.refuses for row in rows):
+        events = [row.record for row in rows if isinstance(row.record, Interaction)]
+        if any(event.verb == self.refuses for event in events):
             raise RefusedError("not this verb")
-        self.taken += [row.interaction for row in rows]
+        self.taken += events
 
 
 @pytest.fixture
@@ -56,9 +57,9 @@ def test_events_come_back_in_order_with_their_vectors(outbox: Outbox) -> None:
     events = [make_interaction(n) for n in range(3)]
     outbox.append(events)
     rows = outbox.read(after=1, limit=10)
-    assert [row.interaction for row in rows] == events[1:]
+    assert [row.record for row in rows] == events[1:]
     assert len({row.key for row in rows}) == 2
-    vector = rows[0].interaction.vector
+    vector = rows[0].record.vector
     assert vector is not None
     assert np.array_equal(vector, np.asarray(events[1].vector))
 

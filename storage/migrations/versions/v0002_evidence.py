@@ -1,0 +1,86 @@
+"""Rivals of an interaction, more pair vectors, pgvector's halfvec, an index on what ended last."""
+
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from alembic import op
+
+from storage.tables import HalfVector, UtcDateTime
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+_BATCH = 1000  # rows in memory while vectors change their type
+
+
+def upgrade() -> None:
+    op.create_index("ix_interactions_ended_at", "interactions", ["ended_at"])
+    op.add_column("interactions", sa.Column("rivals", sa.JSON()))
+    op.add_column("interactions", sa.Column("clip_peak", sa.Double()))
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        _retype_vectors(sa.LargeBinary(), HalfVector())
+    op.create_table(
+        "pair_vectors",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("interaction", sa.Uuid()),
+        *(
+            sa.Column(name, sa.Text(), nullable=False)
+            for name in ("moment", "camera", "human_track", "object_track", "object_class")
+        ),
+        sa.Column("taken_at", UtcDateTime(), nullable=False),
+        sa.Column("media_time", sa.Double(), nullable=False),
+        sa.Column("human_box", sa.JSON(), nullable=False),
+        sa.Column("object_box", sa.JSON(), nullable=False),
+        sa.Column("vector", HalfVector(), nullable=False),
+        sa.Column("bundle", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_pair_vectors"),
+    )
+    for columns in (["camera", "taken_at"], ["taken_at"], ["interaction"]):
+        op.create_index(f"ix_pair_vectors_{'_'.join(columns)}", "pair_vectors", columns)
+
+
+def downgrade() -> None:
+    op.drop_table("pair_vectors")
+    if op.get_bind().dialect.name == "postgresql":
+        _retype_vectors(HalfVector(), sa.LargeBinary())
+    op.drop_index("ix_interactions_ended_at", "interactions")
+    op.drop_column("interactions", "clip_peak")
+    op.drop_column("interactions", "rivals")
+
+
+def _retype_vectors(old: sa.types.TypeEngine[Any], new: sa.types.TypeEngine[Any]) -> None:
+    """There is no cast between bytea and halfvec: the rows come by here."""
+    connection = op.get_bind()
+    op.alter_column("interactions", "vector", new_column_name="old_vector")
+    op.add_column("interactions", sa.Column("vector", new))
+    table = sa.table(
+        "interactions", sa.column("id", sa.Uuid()), sa.column("vector", new),
+        sa.column("old_vector", old),
+    )  # fmt: skip
+    query = sa.select(table.c.id, table.c.old_vector).where(table.c.old_vector.is_not(None))
+    write = (
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("row"))
+        .values(vector=sa.bindparam("value"))
+    )
+    last = None
+    while True:
+        batch = query if last is None else query.where(table.c.id > last)
+        rows = connection.execute(batch.order_by(table.c.id).limit(_BATCH)).all()
+        if not rows:
+            break
+        last = rows[-1].id
+        connection.execute(
+            write, [{"row": row.id, "value": _converted(row.old_vector)} for row in rows]
+        )
+    op.drop_column("interactions", "old_vector")
+
+
+def _converted(vector: object) -> object:
+    if isinstance(vector, bytes):
+        return np.frombuffer(vector, "<f2")
+    return np.asarray(vector).astype("<f2").tobytes()
