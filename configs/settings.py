@@ -72,6 +72,26 @@ class Smoothing(Section):
     verbs: dict[str, dict[str, float]] = {}
 
 
+class Outbox(Section):
+    """Where events wait for their sinks, in the media folder."""
+
+    most_gigabytes: float = Field(default=2.0, gt=0)  # above it no more vector samples are kept
+
+
+class Clips(Section):
+    """A video around the peak of every interaction, copied as the camera encoded it."""
+
+    enabled: bool = True
+    before_seconds: float = Field(default=4.0, ge=0, le=20)
+    after_seconds: float = Field(default=4.0, ge=0, le=8)
+
+
+class Vectors(Section):
+    """Pair vectors, from which verbs that nobody configured can be asked for later."""
+
+    every_seconds: float | None = Field(default=5.0, gt=0)  # of all near pairs; null: of none
+
+
 class Retention(Section):
     """Null: for ever, as much as there is."""
 
@@ -99,6 +119,9 @@ class Settings(BaseSettings):
     scoring: Scoring = Scoring()
     smoothing: Smoothing = Smoothing()
     metrics: Metrics = Metrics()
+    outbox: Outbox = Outbox()
+    clips: Clips = Clips()
+    vectors: Vectors = Vectors()
     retention: Retention = Retention()
 
     @property

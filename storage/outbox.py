@@ -5,6 +5,7 @@ Its own SQLite file and plain SQL: between an event and the disk stands as littl
 
 import fcntl
 import json
+import logging
 import sqlite3
 import threading
 import uuid
@@ -20,6 +21,8 @@ from storage.filesystems import refuse_network
 from storage.interactions import Interaction
 from storage.pair_vectors import KIND, PairVector
 
+logger = logging.getLogger(__name__)
+
 Record = Interaction | PairVector
 
 _SCHEMA = """
@@ -31,6 +34,8 @@ CREATE TABLE IF NOT EXISTS refused (
     PRIMARY KEY (sink, seq));
 CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL);
 """
+MOST_BYTES = 2_000_000_000
+_NEAR = 0.8  # of the limit: time to tell
 _KEPT_FOR_ABSENT = 100_000  # rows, some 50 MB, owed to a sink that this run does not have
 
 
@@ -42,10 +47,16 @@ class OutboxRow:
 
 
 class Outbox:
-    """One process at a time holds it; its threads may share it."""
+    """One process at a time holds it; its threads may share it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Above `most_bytes` it takes interactions still, and of pair vectors only those that belong to
+    one: samples are left out, and counted.
+    """
+
+    def __init__(self, path: Path, *, most_bytes: int = MOST_BYTES) -> None:
+        self.path, self.most_bytes = path, most_bytes
+        self.left_out = 0  # samples
+        self._near = False  # its limit, and that was told
         self._grown = threading.Condition()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +84,7 @@ class Outbox:
 
     def append(self, records: Sequence[Record]) -> None:
         """When this returns they survive a crash of the program and of the machine."""
+        records = self._within_limit(records)
         if not records:
             return
         rows = [_to_row(record) for record in records]
@@ -83,6 +95,33 @@ class Outbox:
                 )
             self._last += len(rows)
             self._grown.notify_all()
+
+    @property
+    def bytes(self) -> int:
+        """What waits in it takes so much of the disk."""
+        with self._grown, self._errors():
+            pages, free, size = (
+                self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return int((pages - free) * size)
+
+    def _within_limit(self, records: Sequence[Record]) -> Sequence[Record]:
+        used = self.bytes
+        if used >= _NEAR * self.most_bytes:
+            if not self._near:
+                logger.error(
+                    "outbox %s: %d of %d MB are used; samples are left out when it is full",
+                    *(self.path, used // 10**6, self.most_bytes // 10**6),
+                )
+            self._near = True
+        elif used < _NEAR / 2 * self.most_bytes:
+            self._near = False
+        if used < self.most_bytes:
+            return records
+        kept = [r for r in records if isinstance(r, Interaction) or r.interaction is not None]
+        self.left_out += len(records) - len(kept)
+        return kept
 
     def read(self, *, after: int, limit: int) -> list[OutboxRow]:
         with self._grown, self._errors():
@@ -177,11 +216,11 @@ class OutboxInUseError(StorageError):
     """Another living process holds this outbox."""
 
 
-def claim_outbox(folder: Path) -> Outbox:
+def claim_outbox(folder: Path, *, most_bytes: int = MOST_BYTES) -> Outbox:
     """The first outbox of the folder that no living run holds, with what a dead one left in it."""
     for number in range(64):  # more runs than this on one machine want a folder each
         try:
-            return Outbox(folder / f"outbox-{number}.db")
+            return Outbox(folder / f"outbox-{number}.db", most_bytes=most_bytes)
         except OutboxInUseError:
             continue
     raise StorageError(f"all outboxes in {folder} are in use by other runs")

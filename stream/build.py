@@ -22,18 +22,20 @@ from storage.database import make_engine, make_sessions
 from storage.errors import StorageError
 from storage.interactions import Phase
 from storage.maintenance import bring_up_to_date
-from storage.outbox import claim_outbox
+from storage.outbox import Outbox, claim_outbox
 from storage.relay import DatabaseSink, RedisSink, Relay, Sink, recover
 from storage.repository import finish_run, start_run
 from storage.retention import Keeper, Limits
 from stream.addresses import Reading, Source, Wanted, find_sources
 from stream.careful import Careful, Quarantine
+from stream.clips import Clips
 from stream.deliver import Deliver
 from stream.errors import StreamError
 from stream.events import EventMaker, Lifecycle
 from stream.flow import flow
 from stream.frames import EventFrame, Round, changes_of
-from stream.metrics import Numbers, serve_metrics
+from stream.metrics import Numbers, OutboxState, serve_metrics
+from stream.packets import Rings
 from stream.reload import Reloader, reloading
 from stream.rounds import Rounds
 from stream.score import Score
@@ -120,7 +122,8 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
     tracking: Mapping[str, Any] = bundle.tracking
     counts, rates = FrameCounts(), _Rates(sources)
     live = any(source.live for source in sources)
-    source = Rounds(sources, counts=counts, stay=live and config is not None)
+    rings = Rings() if settings.clips.enabled else None
+    source = Rounds(sources, counts=counts, stay=live and config is not None, rings=rings)
     quarantine, timings = Quarantine(settings.media / "quarantine"), (Timing(), Timing())
     stages = (
         Detect(Careful("detect", detector.detect, quarantine, timings[0]), counts).detect,
@@ -142,10 +145,11 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
     links: list[Link] = []
     numbers = Numbers(counts, links, {"detect": timings[0], "score": timings[1]})
     with ExitStack() as open_things:
-        deliver, record, relay = open_things.enter_context(_delivery(settings, bundle, sources))
+        delivery = open_things.enter_context(_delivery(settings, bundle, sources, rings))
         run = Run(bundle, sources, iter(()), counts, numbers, source.failed, source, links)
-        numbers.events, numbers.sinks = run.events, relay.backlog
-        open_things.callback(lambda: record(run.summary()))
+        numbers.events, numbers.sinks = run.events, delivery.relay.backlog
+        numbers.outbox = delivery.outbox_state
+        open_things.callback(lambda: delivery.record(run.summary()))
         if settings.metrics.address is not None:
             open_things.enter_context(serve_metrics(settings.metrics.address, numbers))
         if config is not None:
@@ -162,7 +166,7 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
             flow(
                 source.rounds(),
                 *stages,
-                deliver.deliver,
+                delivery.stage.deliver,
                 ahead=ahead,
                 on_demand=live,
                 links=links,
@@ -234,20 +238,38 @@ def _make_events(settings: Settings, bundle: Bundle) -> EventMaker:
         Lifecycle.from_dict(bundle.events),
         bundle=bundle.hash,
         config=settings.hash,
+        sample_seconds=settings.vectors.every_seconds,
     )
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    stage: Deliver
+    record: Callable[[Mapping[str, Any]], None]  # the summary of the run
+    relay: Relay
+    outbox: Outbox
+
+    def outbox_state(self) -> OutboxState:
+        outbox = self.outbox
+        return OutboxState(
+            outbox.bytes, outbox.most_bytes, outbox.left_out, in_memory=self.stage.waiting
+        )
 
 
 @contextmanager
 def _delivery(
-    settings: Settings, bundle: Bundle, sources: list[Source]
-) -> Iterator[tuple[Deliver, Callable[[Mapping[str, Any]], None], Relay]]:
-    """Outbox, relay and sinks; yields the stage and a function that records the summary."""
+    settings: Settings, bundle: Bundle, sources: list[Source], rings: Rings | None
+) -> Iterator[_Delivery]:
+    """Outbox, relay and sinks."""
     with ExitStack() as open_things:
         engine = make_engine(settings.database.url)
         open_things.callback(engine.dispose)
         bring_up_to_date(engine, settings.backups)
         sessions = make_sessions(engine)
-        outbox = open_things.enter_context(closing(claim_outbox(settings.media)))
+        most_bytes = int(settings.outbox.most_gigabytes * 1e9)
+        outbox = open_things.enter_context(
+            closing(claim_outbox(settings.media, most_bytes=most_bytes))
+        )
         sinks: list[Sink] = [DatabaseSink(sessions)]
         if settings.redis.url is not None:
             bus = open_things.enter_context(closing(Bus(settings.redis.url)))
@@ -278,7 +300,11 @@ def _delivery(
         gigabytes = kept.media_gigabytes
         limits = Limits(kept.days, None if gigabytes is None else int(gigabytes * 1e9))
         open_things.enter_context(Keeper(sessions, settings.media, limits))
-        yield Deliver(outbox.append, settings.media), record, relay
+        clips = None
+        if rings is not None:
+            before, after = settings.clips.before_seconds, settings.clips.after_seconds
+            clips = Clips(rings.of, settings.media, before=before, after=after)
+        yield _Delivery(Deliver(outbox.append, settings.media, clips), record, relay, outbox)
 
 
 def _counted(

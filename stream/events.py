@@ -1,14 +1,17 @@
 """Stage `events`: beliefs become interactions with a beginning, an end and a best moment."""
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models.vocabulary import Vocabulary
 from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
+from storage.pair_vectors import PairVector
 from stream.frames import Change, EventFrame, Round, SmoothedFrame
 from stream.intervals import Intervals, Moments, Told
-from stream.sightings import Pair, Story, View
+from stream.rivals import find_rivals
+from stream.sightings import Instant, Pair, Story, View
 from stream.smooth import Smoothing
 from stream.transitions import Transition, Transitions, TransitionSettings
 
@@ -45,6 +48,10 @@ class _Camera:
     moments: Moments
     transitions: Transitions
     tracks: dict[int, "_Track"] = field(default_factory=dict)  # by number
+    sample_due: float = 0.0  # media seconds
+
+    def track_id(self, camera: str, number: int) -> str:
+        return f"{camera}:{self.tracks[number].epoch}:{number}"
 
     def meet(self, view: View) -> None:
         """Take note of who is in the frame; forget who has been away for long."""
@@ -74,8 +81,11 @@ class EventMaker:
         *,
         bundle: str,
         config: str,
+        sample_seconds: float | None = None,
     ) -> None:
+        """Every `sample_seconds` of a camera, the vectors of all its pairs are kept."""
         self._names = vocabulary.verb_names
+        self._sample_seconds = sample_seconds
         self._smoothing, self._lifecycle = smoothing, lifecycle
         self._bundle, self._config = bundle, config
         told = [v for v, verb in enumerate(vocabulary.verbs) if verb.name not in lifecycle.silent]
@@ -117,7 +127,22 @@ class EventMaker:
             )
             for cell, story in camera.intervals.open()
         )
-        return EventFrame(frame, smoothed.detections, tuple(changes), active)
+        samples = self._sample(camera, view) if self._sample_seconds is not None else ()
+        return EventFrame(frame, smoothed.detections, tuple(changes), active, samples)
+
+    def _sample(self, camera: _Camera, view: View) -> tuple[PairVector, ...]:
+        assert self._sample_seconds is not None
+        if not view.score_of or view.media < camera.sample_due:
+            return ()
+        camera.sample_due = view.media + self._sample_seconds
+        seen = ((pair, view.sighting(pair, 0.0)) for pair in view.score_of)
+        name = view.frame.frame.camera
+        made = (
+            self._vector(name, camera, pair, sighting.instant, "sample", None)
+            for pair, sighting in seen
+            if sighting is not None
+        )
+        return tuple(vector for vector in made if vector is not None)
 
     def _new_camera(self) -> _Camera:
         names, lifecycle = self._names, self._lifecycle
@@ -144,11 +169,45 @@ class EventMaker:
         made = self._make(
             name, camera, told.pair, verb, told.story, told.phase, told.reason, moment=moment
         )
-        return Change(made, told.story.best.image)
+        vector = None
+        if not moment and told.phase is not Phase.UPDATE:
+            start = told.phase is Phase.START
+            instant = told.story.first if start else told.story.last
+            vector = self._vector(name, camera, told.pair, instant, told.phase.value, made.id)
+        return Change(made, told.story.best.image, vector)
+
+    def _vector(
+        self,
+        name: str,
+        camera: _Camera,
+        pair: Pair,
+        instant: Instant,
+        moment: str,
+        interaction: uuid.UUID | None,
+    ) -> PairVector | None:
+        """None: the pair was not scored just then."""
+        if instant.vector is None:
+            return None
+        human, thing = (camera.track_id(name, number) for number in pair)
+        return PairVector(
+            camera=name,
+            moment=moment,
+            human_track=human,
+            object_track=thing,
+            object_class=instant.object_class,
+            taken_at=instant.wall,
+            media_time=instant.media,
+            human_box=instant.human_box,
+            object_box=instant.object_box,
+            bundle=self._bundle,
+            interaction=interaction,
+            vector=instant.vector,
+        )
 
     def _transition(self, name: str, camera: _Camera, item: Transition) -> Change:
         verb = PICK_UP if item.up else PUT_DOWN
-        story = Story.begin(item.sighting)
+        best = replace(item.sighting, score=item.score)
+        story = Story(item.at, item.at, best, total=item.score, count=1)
         made = self._make(
             name, camera, item.pair, verb, story, Phase.END, EndReason.ENDED, moment=True
         )
@@ -166,9 +225,14 @@ class EventMaker:
         *,
         moment: bool = False,
     ) -> Interaction:
-        human, thing = (f"{name}:{camera.tracks[n].epoch}:{n}" for n in pair)
-        first, best = story.first, story.best
+        human, thing = (camera.track_id(name, number) for number in pair)
+        first, best = story.first, story.best.instant
         last = first if moment else story.last
+        rivals = None
+        if phase is Phase.END:
+            rivals = find_rivals(
+                story.best, pair, verb, self._names, lambda number: camera.track_id(name, number)
+            )
         return Interaction(
             id=interaction_id(
                 camera=name,
@@ -191,7 +255,7 @@ class EventMaker:
             media_start=first.media,
             media_end=last.media,
             mean_score=story.mean,
-            peak_score=best.score,
+            peak_score=story.best.score,
             peak_at=best.media,
             human_box=best.human_box,
             object_box=best.object_box,
@@ -199,6 +263,7 @@ class EventMaker:
             config=self._config,
             end_reason=reason,
             vector=best.vector,
+            rivals=rivals,
         )
 
 

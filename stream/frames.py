@@ -14,6 +14,7 @@ import supervision as sv
 
 from models.pairs import PairScores
 from storage.interactions import Interaction
+from storage.pair_vectors import PairVector
 
 T = TypeVar("T")
 
@@ -88,6 +89,7 @@ class EventFrame:
     detections: sv.Detections
     changes: tuple["Change", ...]
     active: tuple[Interaction, ...]  # open intervals, for drawing
+    samples: tuple[PairVector, ...] = ()  # of every pair, every few seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +98,7 @@ class Change:
 
     interaction: Interaction
     picture: Image | None  # (H, W, 3) RGB
+    vector: PairVector | None = None  # at its start or its end
 
 
 @dataclass(frozen=True, eq=False)

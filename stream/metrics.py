@@ -35,6 +35,16 @@ _STUCK_SECONDS = 60.0  # frames come in and none gets through: a stage hangs
 _SILENT_SECONDS = 30.0  # no camera gave a frame for so long
 
 
+@dataclass(frozen=True)
+class OutboxState:
+    """How full the outbox is, and what it could not take."""
+
+    bytes: int = 0
+    most_bytes: int = 0
+    left_out: int = 0  # vector samples
+    in_memory: int = 0  # events that the full disk does not take
+
+
 @dataclass(eq=False)
 class Numbers:
     """All that is counted in a run, by those who do it; here it is only read."""
@@ -45,6 +55,7 @@ class Numbers:
     latency: Latency = field(default_factory=Latency)  # of live sources: frame taken to event kept
     events: Mapping[str, int] = field(default_factory=dict)  # ended ones by verb
     sinks: Callable[[], Mapping[str, SinkState]] = dict
+    outbox: Callable[[], OutboxState] = OutboxState
     moved: float = field(default_factory=time.monotonic)  # when a round came through last
 
     def stuck_seconds(self) -> float:
@@ -59,7 +70,7 @@ class Numbers:
     def is_ready(self) -> bool:
         seen = any(age < _SILENT_SECONDS for age in self.counts.ages().values())
         kept = all(s.error is None for n, s in self.sinks().items() if n.startswith("database"))
-        return seen and kept and self.is_alive()
+        return seen and kept and not self.outbox().in_memory and self.is_alive()
 
     def state(self) -> dict[str, Any]:
         """What `/live` and `/ready` say besides yes or no."""
@@ -68,6 +79,7 @@ class Numbers:
             "ready": self.is_ready(),
             "frame_age_seconds": {c: round(a, 2) for c, a in sorted(self.counts.ages().items())},
             "lost": {f"{c} {trouble}": n for (c, trouble), n in sorted(self.counts.lost.items())},
+            "events_in_memory": self.outbox().in_memory,
             "sinks": {n: {"waiting": s.waiting, "error": s.error} for n, s in self.sinks().items()},
         }
 
@@ -160,6 +172,15 @@ class _Collector(Collector):
             rows.add_metric([name], state.waiting)
             down.add_metric([name], float(state.error is not None))
         yield from (rows, down)
+        outbox = self._numbers.outbox()
+        yield GaugeMetricFamily("hoi_outbox_bytes", "Disk that events wait on.", outbox.bytes)
+        yield GaugeMetricFamily("hoi_outbox_limit_bytes", "Its limit.", outbox.most_bytes)
+        yield GaugeMetricFamily(
+            "hoi_events_in_memory", "Events that a full disk does not take.", outbox.in_memory
+        )
+        yield CounterMetricFamily(
+            "hoi_samples_left_out", "Vector samples without room.", outbox.left_out
+        )
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from stream.addresses import Source
 from stream.errors import SourceError
 from stream.frames import Frame, Round
+from stream.packets import Rings
 from stream.sources import Reader
 from stream.stats import FrameCounts
 from stream.trouble import Trouble
@@ -62,9 +63,11 @@ class Rounds:
         *,
         counts: FrameCounts,
         stay: bool = False,
+        rings: Rings | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._counts, self._on_error, self._stay = counts, on_error, stay
+        self._rings = rings  # where packets are kept for clips
         self._change = threading.Condition()
         self._stop = threading.Event()
         self._feeds: list[_Feed] = []
@@ -88,7 +91,8 @@ class Rounds:
             if past is not None and source.live:
                 reader = past.successor(source, stop)
             else:
-                reader = Reader(source, counts=self._counts, stop=stop)
+                ring = None if self._rings is None else self._rings.of(source.name)
+                reader = Reader(source, counts=self._counts, stop=stop, ring=ring)
             feed = _Feed(source, reader, stop)
             self._feeds.append(feed)
             if self._running:

@@ -13,30 +13,33 @@ from stream.frames import Image, SmoothedFrame
 Pair = tuple[int, int]  # human and object track numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Instant:
-    """A frame's time on both clocks."""
+    """When and where a pair was, without the picture."""
 
     media: float  # seconds of the media clock
     wall: datetime
+    human_box: Box
+    object_box: Box
+    object_class: str  # as seen just then
+    vector: npt.NDArray[np.float16] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Sighting:
     """One frame of one pair."""
 
-    media: float  # seconds of the media clock
-    wall: datetime
+    instant: Instant
     score: float  # belief
-    human_box: Box
-    object_box: Box
-    object_class: str  # as seen just then
-    vector: npt.NDArray[np.float16] | None
-    image: Image
+    frame: SmoothedFrame
 
     @property
-    def instant(self) -> Instant:
-        return Instant(self.media, self.wall)
+    def media(self) -> float:
+        return self.instant.media
+
+    @property
+    def image(self) -> Image:
+        return self.frame.frame.image
 
 
 @dataclass
@@ -45,7 +48,7 @@ class Story:
 
     first: Instant
     last: Instant
-    best: Sighting  # the only one whose picture is kept
+    best: Sighting  # the only one whose frame is kept
     total: float = 0.0
     count: int = 0
 
@@ -107,16 +110,15 @@ class View:
         if human not in self.row_of or thing not in self.row_of:
             return None
         row = self.score_of.get(pair)
-        return Sighting(
+        instant = Instant(
             self.media,
             self.frame.frame.wall_time,
-            score,
             self.box(human),
             self.box(thing),
             self.class_name(thing),
             None if row is None else self.frame.scores.vectors[row],
-            self.frame.frame.image,
         )
+        return Sighting(instant, score, self.frame)
 
 
 def _rows(human: npt.NDArray[np.int64], thing: npt.NDArray[np.int64]) -> dict[Pair, int]:

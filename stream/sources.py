@@ -29,6 +29,7 @@ from stream.containers import (
 )
 from stream.errors import SourceError
 from stream.frames import Frame
+from stream.packets import PacketRing
 from stream.stats import FrameCounts
 from stream.trouble import BackOff, Trouble
 
@@ -67,8 +68,10 @@ class Reader:
         *,
         counts: FrameCounts | None = None,
         stop: threading.Event | None = None,
+        ring: PacketRing | None = None,
     ) -> None:
         self.source = source
+        self._ring = ring  # keeps what is read as it is encoded, for clips
         self.live = source.live  # until a web address turns out to be a recording
         self.blocked_since: float | None = None  # monotonic seconds; it is inside FFmpeg since then
         self._counts = counts or FrameCounts()
@@ -91,7 +94,9 @@ class Reader:
         self, source: Source | None = None, stop: threading.Event | None = None
     ) -> "Reader":
         """One that goes on where the frames of this ended, for this hangs or is read otherwise."""
-        new = Reader(source or self.source, counts=self._counts, stop=stop or self._stop)
+        new = Reader(
+            source or self.source, counts=self._counts, stop=stop or self._stop, ring=self._ring
+        )
         new._clock, new._index = copy.copy(self._clock), self._index
         new._wall, new._lost = copy.copy(self._wall), self._lost
         if new._index:
@@ -165,6 +170,8 @@ class Reader:
         stream = container.streams.video[0]
         stream.thread_type = "SLICE" if self.live else "AUTO"  # frame threads add latency
         interval = 1 / float(stream.average_rate or 25)
+        if self._ring is not None:
+            self._ring.begin(stream)
         for picture in self._pictures(container, stream):
             if self._stop.is_set():
                 return
@@ -172,6 +179,8 @@ class Reader:
                 self._clock.mark()
             self._size = (picture.width, picture.height)
             media, epoch = self._clock.tick(picture.time, interval)
+            if self._ring is not None:
+                self._ring.tell(picture.time, media)
             index, self._index = self._index, self._index + 1
             self._counts.decode(self.source.name)
             if media < self._due - interval / 2:
@@ -196,6 +205,8 @@ class Reader:
                 break
             if packet is None:
                 break
+            if self._ring is not None:
+                self._ring.add(packet)
             if self.live and (offset := sender_offset(packet)) is not None:
                 self._sender = offset
             try:

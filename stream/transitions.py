@@ -14,7 +14,7 @@ from enum import Enum, auto
 import numpy as np
 
 from storage.interactions import Box
-from stream.sightings import Pair, Sighting, View
+from stream.sightings import Instant, Pair, Sighting, View
 
 _HALF = 0.5
 _WHOLE = 0.8  # of its length: a box that lost more is hidden in part
@@ -51,7 +51,8 @@ class Transition:
 
     pair: Pair
     up: bool  # True: picked up, False: put down
-    sighting: Sighting  # at the moment itself
+    at: Instant
+    sighting: Sighting  # of the two together, then or soon after
     score: float
 
 
@@ -163,7 +164,13 @@ class Transitions:
             if thing.departed is None or thing.departed.holder != holder:
                 thing.departed = thing.touch
             if thing.departed and self._held_long(thing, view, settings.carry_seconds):
-                event = Transition((holder, number), True, thing.departed.sighting, belief)
+                event = Transition(
+                    (holder, number),
+                    True,
+                    thing.departed.sighting.instant,
+                    thing.departed.sighting,
+                    belief,
+                )
                 self._carry_by(thing, holder, belief)
                 return [event]
             return []
@@ -187,8 +194,8 @@ class Transitions:
         if touch is None or since - touch.sighting.media > settings.let_go_seconds:
             return []  # thrown or dropped: it came to rest by itself
         wall = view.frame.frame.wall_time - timedelta(seconds=view.media - since)
-        sighting = replace(touch.sighting, media=since, wall=wall, score=score, object_box=box)
-        return [Transition((carrier, number), False, sighting, score)]
+        instant = replace(touch.sighting.instant, media=since, wall=wall, object_box=box)
+        return [Transition((carrier, number), False, instant, touch.sighting, score)]
 
     def _taken(
         self, number: int, thing: _Thing, view: View, persons: Iterable[int]
@@ -209,7 +216,9 @@ class Transitions:
         ):
             return []  # it stands there still, under another number
         pair = touch.holder, number
-        return [Transition(pair, True, touch.sighting, touch.sighting.score)]
+        return [
+            Transition(pair, True, touch.sighting.instant, touch.sighting, touch.sighting.score)
+        ]
 
     def _holder(
         self, number: int, box: Box, view: View, persons: Iterable[int], moves: bool

@@ -19,7 +19,10 @@ MAY_IMPORT = {
     "storage": ("stream/", "dashboard/"),
     "stream": (),
     "dashboard": (),
-    "av": ("stream/containers.py", "stream/sources.py", "stream/video.py", "models/world/"),
+    "av": (
+        *("stream/containers.py", "stream/sources.py", "stream/packets.py", "stream/video.py"),
+        "models/world/",
+    ),
     "torch": ("models/",),
     "onnxruntime": ("models/",),
     "transformers": ("models/",),

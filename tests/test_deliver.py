@@ -1,6 +1,6 @@
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import supervision as sv
 
+from storage.errors import StorageError
 from storage.interactions import EndReason, Interaction, Kind, Phase
+from storage.outbox import Record
 from stream.deliver import Deliver, snapshot_place
 from stream.frames import Change, EventFrame, Frame, Image, Round
 
@@ -53,8 +55,8 @@ class Kept:
     def __init__(self) -> None:
         self.calls: list[list[Interaction]] = []
 
-    def append(self, interactions: Sequence[Interaction]) -> None:
-        self.calls.append(list(interactions))
+    def append(self, records: Sequence[Record]) -> None:
+        self.calls.append([one for one in records if isinstance(one, Interaction)])
 
 
 def test_the_picture_of_the_best_moment_lies_below_the_media_folder(tmp_path: Path) -> None:
@@ -110,3 +112,52 @@ def test_a_large_picture_is_made_smaller(tmp_path: Path) -> None:
     assert image is not None
     assert image.shape == (720, 1280, 3)
     assert json.loads(EVENT.to_json())["snapshot"] is None
+
+
+class FullDisk(Kept):
+    """Takes nothing for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = True
+
+    def append(self, records: Sequence[Record]) -> None:
+        if self.full:
+            raise StorageError("outbox x: database or disk is full")
+        super().append(records)
+
+
+def test_events_wait_in_memory_while_the_disk_is_full_and_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("stream.deliver._RETRY_SECONDS", 0.0)
+    disk, events = FullDisk(), [replace(EVENT, id=uuid.UUID(int=n)) for n in range(5)]
+
+    def rounds() -> Iterator[Round[EventFrame]]:
+        for n, event in enumerate(events):
+            disk.full = n < 3
+            yield round_of(Change(event, None))
+
+    deliver = Deliver(disk.append, tmp_path)
+    waiting = [deliver.waiting for _ in deliver.deliver(rounds())]
+    assert waiting == [1, 2, 3, 0, 0]
+    assert [one for call in disk.calls for one in call] == events
+    assert caplog.text.count("wait in memory") == 1
+
+
+def test_a_disk_that_stays_full_ends_the_run_before_memory_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.deliver._MOST_WAITING", 10)
+    monkeypatch.setattr("stream.deliver._RETRY_SECONDS", 0.0)
+    rounds = Deliver(FullDisk().append, tmp_path).deliver(
+        round_of(Change(EVENT, None)) for _ in range(99)
+    )
+    with pytest.raises(StorageError, match="disk is full"):
+        list(rounds)
+
+
+def test_events_that_still_wait_at_the_end_are_not_forgotten(tmp_path: Path) -> None:
+    disk = FullDisk()
+    with pytest.raises(StorageError, match="disk is full"):
+        list(Deliver(disk.append, tmp_path).deliver([round_of(Change(EVENT, None))]))

@@ -9,9 +9,18 @@ import supervision as sv
 
 from models.pairs import PairScores
 from models.vocabulary import Verb, Vocabulary
-from storage.interactions import EndReason, Interaction, Kind, Phase
+from storage.interactions import (
+    EndReason,
+    Interaction,
+    Kind,
+    Phase,
+    RejectedPair,
+    Rivals,
+)
 from stream.events import EventMaker, Lifecycle
 from stream.frames import Beliefs, Frame, Round, ScoredFrame, SmoothedFrame, changes_of
+from stream.rivals import find_rivals
+from stream.sightings import View
 from stream.smooth import Smoother, Smoothing
 
 VERBS = ("hold", "kick", "push")
@@ -67,18 +76,19 @@ def told(
     thing: Track = lambda _: (150, 200),
     confidence: float = 0.9,
 ) -> list[Interaction]:
-    maker = EventMaker(
+    rounds = make_events().events(frames(seconds, belief, thing, confidence))
+    return [change.interaction for round_ in rounds for change in changes_of(round_)]
+
+
+def make_events(sample_seconds: float | None = None) -> EventMaker:
+    return EventMaker(
         VOCABULARY,
         Smoothing.from_dict(VERBS, {}),
         Lifecycle(not_carry=("push",)),
         bundle="b",
         config="c",
+        sample_seconds=sample_seconds,
     )
-    out = []
-    for round_ in maker.events(frames(seconds, belief, thing, confidence)):
-        out += [change.interaction for frame in round_.frames for change in frame.changes]
-        out += [change.interaction for change in round_.closing]
-    return out
 
 
 def ends(interactions: Sequence[Interaction], verb: str) -> list[Interaction]:
@@ -253,3 +263,48 @@ def test_nothing_is_invented_over_the_time_in_which_a_camera_was_lost() -> None:
         assert {i.verb for i in (c.interaction for c in changes)} == {"hold"}
         assert [round(i.media_end, 1) for i in done] == [2.9, 15.9]
         assert [i.media_start >= at for i, at in zip(done, (0.0, 13.0), strict=True)] == [True] * 2
+
+
+def test_an_event_tells_what_else_it_may_have_been() -> None:
+    def belief(t: float) -> tuple[float, float, float]:
+        return (0.9, 0.002, 0.3) if 1 <= t < 3 else (0.1, 0.0, 0.0)
+
+    (end,) = ends(told(5, belief), "hold")
+    assert end.rivals == Rivals((("push", 0.3),), None)  # a kick was not in question
+
+
+def test_the_nearest_rejected_pair_is_named() -> None:
+    beliefs = np.array([[0.9, 0, 0], [0.4, 0, 0], [0.2, 0, 0], [0.8, 0, 0]], np.float32)
+    human, thing = np.array([1, 1, 3, 3]), np.array([2, 4, 2, 4])
+    detections = sv.Detections(
+        np.zeros((4, 4), np.float32),
+        tracker_id=np.array([1, 2, 3, 4]),
+        data={"class_name": np.array(["person", "box", "person", "cup"], dtype=object)},
+    )
+    scores = PairScores(human, thing, beliefs, np.zeros((4, 4), np.float16), beliefs)
+    frame = Frame(
+        "gate", 0, 0, 0.0, datetime(2026, 1, 1, tzinfo=UTC), np.zeros((2, 2, 3), np.uint8)
+    )
+    smoothed = SmoothedFrame(
+        frame, detections, scores, Beliefs(human, thing, beliefs, np.ones(4, bool))
+    )
+    best = View(smoothed).sighting((1, 2), 0.9)
+    assert best is not None
+    rivals = find_rivals(best, (1, 2), "hold", VERBS, lambda number: f"gate:0:{number}")
+    assert rivals is not None
+    assert rivals.pair == RejectedPair("gate:0:1", "gate:0:4", "cup", 0.4)  # 0.8 was told itself
+
+
+def test_vectors_are_kept_at_start_and_end_and_every_few_seconds() -> None:
+    rounds = list(make_events(2.0).events(frames(5, holding((1, 3)), lambda _: (150, 200), 0.9)))
+    changes = [change for round_ in rounds for change in changes_of(round_)]
+    kept = [change.vector for change in changes if change.vector is not None]
+    assert [v.moment for v in kept] == ["start", "end"]
+    assert [v.media_time for v in kept] == pytest.approx([1.0, 2.9])
+    assert {v.interaction for v in kept} == {changes[0].interaction.id}
+    samples = [v for round_ in rounds for f in round_.frames for v in f.samples]
+    assert [v.media_time for v in samples] == pytest.approx([0.0, 2.0, 4.0])
+    assert {(v.human_track, v.object_track, v.vector.shape) for v in samples} == {
+        ("gate:0:1", "gate:0:2", (4,))
+    }
+    assert len({v.id for v in [*kept, *samples]}) == 5

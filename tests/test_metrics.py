@@ -14,7 +14,7 @@ from configs.settings import load
 from storage.relay import SinkState
 from stream.build import open_run
 from stream.errors import StreamError
-from stream.metrics import Numbers, serve_metrics
+from stream.metrics import Numbers, OutboxState, serve_metrics
 from stream.stats import FrameCounts, Link, Timing
 from tests.conftest import free_port
 
@@ -64,6 +64,7 @@ def port(numbers: Numbers) -> Iterator[int]:
 
 def test_every_number_can_be_scraped(port: int, numbers: Numbers) -> None:
     numbers.sinks = lambda: {"redis 1": SinkState(12, 0, "refused")}
+    numbers.outbox = lambda: OutboxState(900, 1000, 7)
     got = samples(get(port, "/metrics")[1])
     expected = {
         ("hoi_frames_total", ("gate", "decoded", "")): 5,
@@ -81,6 +82,9 @@ def test_every_number_can_be_scraped(port: int, numbers: Numbers) -> None:
         ("hoi_event_latency_seconds_bucket", ("0.5",)): 2,
         ("hoi_event_latency_seconds_count", ()): 2,
         ("hoi_outbox_rows", ("redis 1",)): 12,
+        ("hoi_outbox_bytes", ()): 900,
+        ("hoi_outbox_limit_bytes", ()): 1000,
+        ("hoi_samples_left_out_total", ()): 7,
         ("hoi_sink_down", ("redis 1",)): 1,
     }
     assert {key: got.get(key) for key in expected} == expected

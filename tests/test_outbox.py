@@ -7,19 +7,26 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from storage.bus import Bus
 from storage.database import make_engine, make_sessions
 from storage.errors import RefusedError, StorageError
 from storage.interactions import EndReason, Interaction, Phase
 from storage.outbox import Outbox, OutboxRow, claim_outbox
-from storage.relay import DatabaseSink, Relay, recover
+from storage.relay import DatabaseSink, RedisSink, Relay, recover
 from storage.repository import add_interactions, find_interactions
+from storage.tables import PairVectorRow
 from tests.test_interactions import make_interaction
+from tests.test_maintenance import make_vector
 
 
 class ListSink:
@@ -163,6 +170,7 @@ from pathlib import Path
 from storage.interactions import Phase
 from storage.outbox import Outbox
 from tests.test_interactions import make_interaction
+from tests.test_maintenance import make_vector
 
 outbox = Outbox(Path(sys.argv[1]))
 for number in range(1_000_000):
@@ -225,3 +233,40 @@ def test_after_a_crash_open_events_are_closed_at_the_last_observed_time_in_every
         assert event.ended_at == make_interaction(number).ended_at
     ends = [event for event in other.taken if event.phase is Phase.END]
     assert {event.id for event in ends} == {event.id for event in found}
+
+
+def test_a_full_outbox_takes_events_and_leaves_samples_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = Outbox(tmp_path / "outbox.db", most_bytes=200_000)
+    sample = make_vector()
+    of_event = replace(sample, moment="start", interaction=make_interaction().id)
+    box.append([sample])
+    assert box.last == 1
+    box.append([make_interaction(n) for n in range(400)])
+    assert box.bytes > 200_000
+    box.append([sample, make_interaction(400), of_event])
+    assert (box.last, box.left_out) == (403, 1)
+    assert caplog.text.count("samples are left out") == 1
+    sink = ListSink()
+    with Relay(box, [sink]) as relay:
+        assert relay.flush(timeout=30)
+    assert box.bytes < 200_000  # there is room again
+    box.append([sample])
+    assert box.last == 404
+    box.close()
+
+
+def test_vectors_go_through_the_outbox_into_the_database_and_not_to_redis(
+    outbox: Outbox, sessions: sessionmaker[Session], redis_server: Any
+) -> None:
+    with closing(Bus(redis_server.url)) as bus:
+        with Relay(outbox, [DatabaseSink(sessions), RedisSink(bus)]) as relay:
+            outbox.append([make_vector(), make_interaction(), make_vector(), make_vector(1)])
+            assert relay.flush(timeout=30)
+        assert [message.interaction for message in bus.read()] == [make_interaction()]
+    with sessions() as session:
+        rows = session.scalars(select(PairVectorRow).order_by(PairVectorRow.taken_at)).all()
+    assert [row.id for row in rows] == [make_vector().id, make_vector(1).id]  # each once
+    assert np.array_equal(rows[0].vector, make_vector().vector)
+    assert tuple(rows[0].human_box) == make_vector().human_box
