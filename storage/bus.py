@@ -95,6 +95,7 @@ class Bus:
 
     def _ours(self, error: redis.RedisError) -> StorageError:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = message.rpartition("of pipeline caused error: ")[2]
         return StorageError(f"redis {self.shown}: {message}")
 
 

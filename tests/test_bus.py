@@ -1,12 +1,15 @@
 """The Redis stream and the database hold the same events, with a real server."""
 
+import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage.bus import Bus, Message
@@ -15,7 +18,7 @@ from storage.interactions import Interaction, Phase
 from storage.outbox import Outbox, OutboxRow
 from storage.relay import DatabaseSink, RedisSink, Relay
 from storage.repository import find_interactions
-from tests.conftest import RedisServer
+from tests.conftest import RedisServer, free_port
 from tests.test_interactions import make_interaction
 
 
@@ -140,5 +143,60 @@ def test_a_wrong_password_is_one_line_without_it(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="Authentication required"):
             Bus(server.url).ping()
         Bus(server.url.replace("//", "//:right@")).ping()
+    finally:
+        server.stop()
+
+
+def test_events_wait_while_redis_is_read_only_and_while_its_memory_is_full(
+    outbox: Outbox, sessions: sessionmaker[Session], redis_server: RedisServer
+) -> None:
+    admin = redis.Redis(port=redis_server.port)
+    bus = Bus(redis_server.url)
+    troubles: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+        "read only": (
+            lambda: admin.replicaof("127.0.0.1", 1),  # a replica after a failover
+            lambda: admin.replicaof("NO", "ONE"),
+        ),
+        "maxmemory": (
+            lambda: admin.config_set("maxmemory", "1"),
+            lambda: admin.config_set("maxmemory", "0"),
+        ),
+    }
+    with Relay(outbox, [DatabaseSink(sessions), RedisSink(bus)]) as relay:
+        for number, (name, (begin, end)) in enumerate(troubles.items()):
+            begin()
+            outbox.append([event for n in range(20) for event in life(100 * number + n)])
+            assert not relay.flush(timeout=1.0)
+            states = relay.backlog()
+            database, stream = (states[k] for k in sorted(states))
+            assert database.waiting == 0
+            assert stream.waiting == 60
+            assert name in str(stream.error)
+            end()
+            assert relay.flush(timeout=40)
+    assert_same_events(bus, sessions, number=40)
+
+
+def test_tls_with_the_servers_own_authority(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    port = free_port()
+    server = RedisServer(
+        tmp_path, "--tls-port", str(port), "--tls-cert-file", str(certificate),
+        "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate),
+        "--tls-auth-clients", "no",
+    )  # fmt: skip
+    server.start()
+    try:
+        url = f"rediss://127.0.0.1:{port}/0"
+        bus = Bus(f"{url}?ssl_ca_certs={certificate}")
+        bus.publish(rows(make_interaction()))
+        assert [message.interaction for message in bus.read()] == [make_interaction()]
+        with pytest.raises(StorageError, match="certificate verify failed") as error:
+            Bus(url).ping()  # nobody vouches for it
+        assert "\n" not in str(error.value)
     finally:
         server.stop()
