@@ -27,7 +27,7 @@ demo: setup  ## render a clip, find its interactions, ask, show the dashboard's 
 # elsewhere a test that lacks its server is skipped and says how to get it.
 services:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	    && ! { command -v redis-server && command -v chromium \
+	    && ! { command -v redis-server && command -v chromium && command -v openssl \
 	    && /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")'; } \
 	    >/dev/null 2>&1; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \

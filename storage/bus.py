@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
@@ -107,5 +107,5 @@ def _fields(row: OutboxRow) -> dict[str, str]:
         "key": row.key,
         "id": str(interaction.id),
         "phase": interaction.phase.value,
-        "json": replace(interaction, vector=None).to_json(),
+        "json": interaction.to_json(with_vector=False),
     }

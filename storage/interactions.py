@@ -100,23 +100,26 @@ class Interaction:
         if self.started_at.tzinfo is None or self.ended_at.tzinfo is None:
             raise ValueError("an interaction's times must be aware UTC datetimes")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, with_vector: bool = True) -> dict[str, Any]:
         """JSON-ready; the vector is a list of floats, times are ISO 8601."""
-        row = {f.name: getattr(self, f.name) for f in fields(self)}
+        row = {name: getattr(self, name) for name in _NAMES}
         row["rivals"] = None if self.rivals is None else self.rivals.to_dict()
         row["id"] = str(self.id)
         row["started_at"] = self.started_at.isoformat()
         row["ended_at"] = self.ended_at.isoformat()
-        row["vector"] = None if self.vector is None else [float(v) for v in self.vector]
+        told = with_vector and self.vector is not None
+        row["vector"] = np.asarray(self.vector).tolist() if told else None
         return row
 
-    def to_json(self) -> str:
-        return json.dumps(self.to_dict(), separators=(",", ":"), ensure_ascii=False)
+    def to_json(self, *, with_vector: bool = True) -> str:
+        return _encode(self.to_dict(with_vector=with_vector))
 
     @classmethod
-    def from_dict(cls, row: dict[str, Any]) -> "Interaction":
-        known = {f.name for f in fields(cls)}
-        values = {name: value for name, value in row.items() if name in known}
+    def from_dict(
+        cls, row: dict[str, Any], vector: npt.NDArray[np.float16] | None = None
+    ) -> "Interaction":
+        """`vector`: what a row without one gets."""
+        values = {name: row[name] for name in _NAMES if name in row}
         values["id"] = uuid.UUID(str(row["id"]))
         values["kind"], values["phase"] = Kind(row["kind"]), Phase(row["phase"])
         for name in ("started_at", "ended_at"):
@@ -125,14 +128,18 @@ class Interaction:
         values["human_box"] = tuple(row["human_box"])
         values["object_box"] = tuple(row["object_box"])
         values["end_reason"] = EndReason(row["end_reason"]) if row["end_reason"] else None
-        vector, rivals = row.get("vector"), row.get("rivals")
-        values["vector"] = None if vector is None else np.asarray(vector, np.float16)
+        own, rivals = row.get("vector"), row.get("rivals")
+        values["vector"] = vector if own is None else np.asarray(own, np.float16)
         values["rivals"] = None if rivals is None else Rivals.from_dict(rivals)
         return cls(**values)
 
     @classmethod
     def from_json(cls, text: str) -> "Interaction":
         return cls.from_dict(json.loads(text))
+
+
+_NAMES = tuple(f.name for f in fields(Interaction))
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def interaction_id(

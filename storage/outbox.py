@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,10 @@ class Outbox:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")  # on disk when append returns
             self._connection.executescript(_SCHEMA)
+            # What was delivered may be forgotten in a crash (the id tells doubles): no waiting for
+            # the disk. The lock keeps the two connections apart.
+            self._progress = sqlite3.connect(path, check_same_thread=False)
+            self._progress.execute("PRAGMA synchronous=NORMAL")
             row = self._connection.execute("SELECT id FROM identity").fetchone()
             if row is None:
                 row = (uuid.uuid4().hex,)
@@ -152,8 +156,8 @@ class Outbox:
 
     def advance(self, sink: str, seq: int) -> None:
         """The sink has everything up to this row."""
-        with self._grown, self._errors(), self._connection:
-            self._connection.execute("UPDATE cursors SET seq = ? WHERE sink = ?", (seq, sink))
+        with self._grown, self._errors(), self._progress:
+            self._progress.execute("UPDATE cursors SET seq = ? WHERE sink = ?", (seq, sink))
             self._grown.notify_all()
 
     def set_aside(self, sink: str, row: OutboxRow, reason: str) -> None:
@@ -166,11 +170,11 @@ class Outbox:
 
     def prune(self, present: Sequence[str]) -> int:
         """Forget what every sink has; a long absent one's share is bounded. Returns rows gone."""
-        with self._grown, self._errors(), self._connection:
+        with self._grown, self._errors(), self._progress:
             floor = self._last - _KEPT_FOR_ABSENT
             gone = [s for s, seq in self.cursors().items() if s not in present and seq < floor]
-            self._connection.executemany("DELETE FROM cursors WHERE sink = ?", [(s,) for s in gone])
-            return self._connection.execute(
+            self._progress.executemany("DELETE FROM cursors WHERE sink = ?", [(s,) for s in gone])
+            return self._progress.execute(
                 "DELETE FROM events WHERE seq <= (SELECT min(seq) FROM cursors)"
             ).rowcount
 
@@ -194,6 +198,7 @@ class Outbox:
 
     def close(self) -> None:
         with self._grown:
+            self._progress.close()
             self._connection.close()
             self._lock_file.close()
 
@@ -228,15 +233,14 @@ def claim_outbox(folder: Path, *, most_bytes: int = MOST_BYTES) -> Outbox:
 
 def _to_row(record: Record) -> tuple[str, bytes | None]:
     packed = None if record.vector is None else record.vector.astype("<f2").tobytes()
-    plain = replace(record, vector=None) if isinstance(record, Interaction) else record
-    return plain.to_json(), packed
+    if isinstance(record, Interaction):
+        return record.to_json(with_vector=False), packed
+    return record.to_json(), packed
 
 
 def _from_row(text: str, packed: bytes | None) -> Record:
     row = json.loads(text)
-    if row["kind"] == KIND:
-        return replace(PairVector.from_dict(row), vector=np.frombuffer(packed or b"", "<f2"))
-    interaction = Interaction.from_dict(row)
-    if packed is None:
-        return interaction
-    return replace(interaction, vector=np.frombuffer(packed, "<f2"))
+    vector = None if packed is None else np.frombuffer(packed, "<f2")
+    if row["kind"] != KIND:
+        return Interaction.from_dict(row, vector)
+    return PairVector.from_dict(row, np.zeros(0, np.float16) if vector is None else vector)

@@ -32,10 +32,8 @@ class PairVector:
     human_box: Box
     object_box: Box
     bundle: str  # hash of the model bundle, whose text tower the vector belongs to
-    interaction: uuid.UUID | None = None
-    vector: npt.NDArray[np.float16] = field(  # (D,)
-        default_factory=lambda: np.zeros(0, np.float16), compare=False
-    )
+    interaction: uuid.UUID | None
+    vector: npt.NDArray[np.float16] = field(compare=False)  # (D,)
 
     @property
     def id(self) -> uuid.UUID:
@@ -53,11 +51,11 @@ class PairVector:
         return json.dumps(row, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
-    def from_dict(cls, row: dict[str, Any]) -> "PairVector":
+    def from_dict(cls, row: dict[str, Any], vector: npt.NDArray[np.float16]) -> "PairVector":
         values = {name: value for name, value in row.items() if name in cls.__dataclass_fields__}
         interaction = row["interaction"]
         values["interaction"] = None if interaction is None else uuid.UUID(interaction)
         values["taken_at"] = datetime.fromisoformat(row["taken_at"])
         values["human_box"] = tuple(row["human_box"])
         values["object_box"] = tuple(row["object_box"])
-        return cls(**values)
+        return cls(**values, vector=vector)

@@ -20,7 +20,7 @@ from storage.repository import add_interactions, add_pair_vectors, close_crashed
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 500  # rows in one transaction
+_BATCH = 1000  # rows in one transaction
 _IDLE_SECONDS = 1.0  # how often an idle sink looks whether it should stop
 _FIRST_RETRY, _LAST_RETRY = 0.1, 30.0  # seconds
 

@@ -86,7 +86,8 @@ def add_interactions(session: Session, *, interactions: Sequence[Interaction]) -
             (new_rank == rank) & (new.ended_at >= InteractionRow.ended_at),
         ),
     )
-    session.execute(statement, [_to_row(interaction) for interaction in interactions])
+    rows = [_to_row(interaction) for interaction in interactions]
+    session.connection().execute(statement, rows)  # not by the mapper, which looks at every row
 
 
 def add_pair_vectors(session: Session, *, vectors: Sequence[PairVector]) -> None:
@@ -98,7 +99,7 @@ def add_pair_vectors(session: Session, *, vectors: Sequence[PairVector]) -> None
         | {"human_box": list(vector.human_box), "object_box": list(vector.object_box)}
         for vector in vectors
     ]
-    session.execute(_insert(session, PairVectorRow).on_conflict_do_nothing(), rows)
+    session.connection().execute(_insert(session, PairVectorRow).on_conflict_do_nothing(), rows)
 
 
 def find_interactions(
@@ -191,6 +192,12 @@ def delete_ended_before(
     ids = list(session.scalars(query.order_by(row.ended_at).limit(limit)))
     gone = delete(row).where(row.id.in_(ids)).returning(row.snapshot, row.clip)
     return [(snapshot, clip) for snapshot, clip in session.execute(gone).tuples()]
+
+
+def delete_camera(session: Session, *, camera: str) -> None:
+    """Everything that it saw."""
+    for table in (InteractionRow, PairVectorRow):
+        session.execute(delete(table).where(table.camera == camera))
 
 
 def delete_vectors_before(session: Session, *, before: datetime, limit: int) -> int:

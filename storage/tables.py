@@ -1,5 +1,6 @@
 """Rows of the database: runs of the program, the interactions they saw, and pair vectors."""
 
+import json
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -43,19 +44,30 @@ class HalfVector(TypeDecorator[Vector]):
             return dialect.type_descriptor(LargeBinary())
         from pgvector.sqlalchemy import HALFVEC
 
-        return dialect.type_descriptor(HALFVEC())
+        class TextHalfvec(HALFVEC):
+            """Its text by the JSON encoder, which is four times as fast for 512 numbers."""
+
+            def bind_processor(self, _dialect: Dialect) -> Any:
+                return None
+
+            def result_processor(self, _dialect: Dialect, _coltype: object) -> Any:
+                return None
+
+        return dialect.type_descriptor(TextHalfvec())
 
     def process_bind_param(self, value: Vector | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name == "postgresql":
-            return value
+        if value is None:
+            return None
+        if dialect.name == "postgresql":
+            return json.dumps(value.tolist())
         return value.astype("<f2").tobytes()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Vector | None:
         if value is None:
             return None
-        if dialect.name != "postgresql":
-            return np.frombuffer(value, "<f2")
-        return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value, np.float16)
+        if dialect.name == "postgresql":
+            return np.array(json.loads(value), np.float16)
+        return np.frombuffer(value, "<f2")
 
 
 class Base(DeclarativeBase):

@@ -1,5 +1,6 @@
 """`stream bench`: what this machine carries, in numbers and ratios."""
 
+import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from configs.settings import Camera, load
+from stream.cli_options import DatabaseOption
 from stream.cli_output import errors_console, show_rows
 
 if TYPE_CHECKING:
@@ -69,3 +71,28 @@ def bench_cameras(
     show_rows(columns, rows, title="frames/s of a camera, milliseconds, processors")
     typer.echo("cost: processor time of a scored frame, that with one camera being 1")
     typer.echo(f"carries {carried} cameras at {rate:g} scored frames a second")
+
+
+@bench_app.command("storage")
+def bench_storage(
+    database: DatabaseOption = None,
+    events: Annotated[int, typer.Option("--events", min=1000, help="For every row.")] = 20_000,
+) -> None:
+    """Events a second through the outbox: into a new SQLite file, and the given database."""
+    from stream.bench_storage import bench_storage as bench
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        urls = [f"sqlite:///{folder / 'bench.db'}", *([database] if database else [])]
+        rows = [
+            (
+                result.database,
+                str(result.vector) if result.vector else "none",
+                f"{result.appended:,.0f}",
+                f"{result.delivered:,.0f}",
+            )
+            for number, url in enumerate(urls)
+            for result in bench(url, folder / str(number), events=events)
+        ]
+    columns = ("database", "vector", "into the outbox", "into the database")
+    show_rows(columns, rows, title="events a second, each durable")

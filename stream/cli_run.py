@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ def _tell(
             continue
         on_event(change.interaction)
         if json_lines:
-            sys.stdout.write(replace(change.interaction, vector=None).to_json() + "\n")
+            sys.stdout.write(change.interaction.to_json(with_vector=False) + "\n")
             sys.stdout.flush()
 
 

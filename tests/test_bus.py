@@ -1,5 +1,6 @@
 """The Redis stream and the database hold the same events, with a real server."""
 
+import shutil
 import subprocess
 import threading
 import time
@@ -18,7 +19,7 @@ from storage.interactions import Interaction, Phase
 from storage.outbox import Outbox, OutboxRow
 from storage.relay import DatabaseSink, RedisSink, Relay
 from storage.repository import find_interactions
-from tests.conftest import RedisServer, free_port
+from tests.conftest import RedisServer, free_port, skip_or_fail
 from tests.test_interactions import make_interaction
 
 
@@ -178,6 +179,8 @@ def test_events_wait_while_redis_is_read_only_and_while_its_memory_is_full(
 
 
 def test_tls_with_the_servers_own_authority(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        skip_or_fail("openssl is not installed: apt-get install openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]

@@ -243,5 +243,6 @@ def make_vector(number: int = 0) -> PairVector:
         human_box=(10.5, 20.25, 110.0, 320.0),
         object_box=(60.0, 200.0, 90.0, 230.0),
         bundle="b" * 64,
+        interaction=None,
         vector=np.linspace(-1, 1, 16).astype(np.float16),
     )
