@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
@@ -36,6 +36,18 @@ class Filters(TypedDict, total=False):
     until: datetime | None
 
 
+@dataclass(frozen=True)
+class Run:
+    """One start of the program."""
+
+    id: uuid.UUID
+    started_at: datetime
+    ended_at: datetime | None  # None: it goes on, or it died
+    sources: tuple[str, ...]
+    bundle: str
+    config: str
+
+
 def start_run(
     session: Session, *, sources: Sequence[str], bundle: str, config: str, started_at: datetime
 ) -> uuid.UUID:
@@ -60,6 +72,32 @@ def finish_run(
         .where(RunRow.id == run)
         .values(ended_at=ended_at, summary=None if summary is None else dict(summary))
     )
+
+
+def recent_runs(session: Session, *, limit: int = 20) -> list[Run]:
+    """Newest first."""
+    query = select(RunRow).order_by(RunRow.started_at.desc()).limit(limit)
+    return [_to_run(row) for row in session.scalars(query)]
+
+
+def find_run(session: Session, *, prefix: str) -> Run | None:
+    """The only one whose id begins so."""
+    plain = prefix.replace("-", "").lower()
+    ids = [id_ for id_ in session.scalars(select(RunRow.id)) if id_.hex.startswith(plain)]
+    row = session.get(RunRow, ids[0]) if len(ids) == 1 and plain else None
+    return None if row is None else _to_run(row)
+
+
+def events_of_run(session: Session, *, run: Run, camera: str) -> Sequence[Interaction]:
+    """What bundle and settings of that run saw of the camera, oldest first."""
+    row = InteractionRow
+    query = select(row).where(
+        row.camera == camera,
+        row.bundle == run.bundle,
+        row.config == run.config,
+        row.phase == Phase.END,
+    )
+    return _interactions(session, query.order_by(row.started_at, row.id))
 
 
 def add_interactions(session: Session, *, interactions: Sequence[Interaction]) -> None:
@@ -269,6 +307,11 @@ def _distinct(
 
 def _interactions(session: Session, query: Select[InteractionRow]) -> list[Interaction]:
     return [_to_interaction(row) for row in session.scalars(query)]
+
+
+def _to_run(row: RunRow) -> Run:
+    sources = tuple(row.sources.splitlines())
+    return Run(row.id, row.started_at, row.ended_at, sources, row.bundle, row.config)
 
 
 def _to_row(interaction: Interaction) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import typer
 from configs.settings import Camera, SettingsError, load
 from models.errors import ModelError
 from storage.errors import StorageError
-from stream import cli_bench, cli_db, cli_demo, cli_models, cli_services, cli_train
+from stream import cli_bench, cli_db, cli_demo, cli_models, cli_replay, cli_services, cli_train
 from stream.cli_options import (
     BundleOption,
     ConfigOption,
@@ -37,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(cli_demo.demo)
+app.command()(cli_replay.replay)
 app.command()(cli_services.dashboard)
 app.command()(cli_services.doctor)
 app.add_typer(cli_services.config_app, name="config")

@@ -128,6 +128,32 @@ def show_statistics(config: ConfigOption = None, database: DatabaseOption = None
     show_rows(("what", ""), rows)
 
 
+@db_app.command("runs")
+def show_runs(config: ConfigOption = None, database: DatabaseOption = None) -> None:
+    """Show the newest runs of the program."""
+    from storage.database import make_sessions
+    from storage.maintenance import bring_up_to_date
+    from storage.repository import recent_runs
+
+    settings = load(config, database={"url": database})
+    with _engine(settings) as (engine, _):
+        bring_up_to_date(engine, settings.backups)
+        with make_sessions(engine)() as session:
+            runs = recent_runs(session)
+    rows = [
+        (
+            run.id.hex[:8],
+            f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+            f"{run.ended_at - run.started_at}".partition(".")[0] if run.ended_at else "",
+            run.bundle,
+            run.config,
+            ", ".join(run.sources),
+        )
+        for run in runs
+    ]
+    show_rows(("run", "started", "took", "bundle", "settings", "sources"), rows)
+
+
 @contextmanager
 def _engine(settings: Settings) -> Iterator[tuple[Any, str]]:
     """The engine and its URL as it may be shown."""
