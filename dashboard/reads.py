@@ -96,10 +96,14 @@ def camera_names(url: str) -> list[str]:
 
 @st.cache_data(ttl=5, show_spinner=False)
 def verb_counts(url: str, since: datetime | None = None) -> pd.DataFrame:
-    """Columns verb and count, most frequent first."""
+    """Columns verb and count, most frequent first; counts end at `MOST_COUNTED`."""
     counts = _read(url, lambda session: count_by_verb(session, since=since))
-    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return pd.DataFrame(rows, columns=["verb", "count"])
+    return pd.DataFrame(list(counts.items()), columns=["verb", "count"])
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def verb_names(url: str) -> list[str]:
+    return _read(url, lambda session: list(verbs_seen(session)))
 
 
 @st.cache_data(ttl=5, show_spinner=False)

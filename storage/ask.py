@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from storage.interactions import Interaction
 from storage.question import AskError, Question, understand
-from storage.repository import Filters, count_interactions, find_interactions, humans_seen
+from storage.repository import MOST_COUNTED, Filters, count_interactions, find_interactions
 
 __all__ = [
     "Answer",
@@ -52,20 +52,24 @@ def answer(
 ) -> Answer:
     """Only what fits all of the question: when nothing does, there are no rows."""
     columns = _columns(question)
-    humans = _humans(session, question)
     conflict = camera is not None and question.camera not in (None, camera)
-    if not question.answerable or conflict or humans == []:
+    if not question.answerable or conflict:
         return _answer(question, columns, [], 0)
     filters: Filters = {
         "camera": question.camera or camera,
         "verbs": question.verbs or None,
         "object_classes": question.objects or None,
-        "human": humans,
+        "human": question.human,
+        "person": question.person,
         "since": max((t for t in (since, question.since) if t is not None), default=None),
         "until": until,
     }
     found = find_interactions(session, **filters, limit=1 if question.newest else limit)
-    total = len(found) if question.newest else count_interactions(session, **filters)
+    total = (
+        len(found)
+        if question.newest
+        else count_interactions(session, most=MOST_COUNTED + 1, **filters)
+    )
     return _answer(question, columns, found, total)
 
 
@@ -94,11 +98,12 @@ def _answer(
 def _summary(question: Question, total: int) -> str:
     if not question.answerable:
         return "not understood: " + ", ".join(question.not_understood)
+    number = f"more than {MOST_COUNTED:,}" if total > MOST_COUNTED else f"{total:,}"
     if question.counts:
-        return "never" if total == 0 else "once" if total == 1 else f"{total} times"
+        return "never" if total == 0 else "once" if total == 1 else f"{number} times"
     if total == 0:
         return "nothing found"
-    found = "1 interaction" if total == 1 else f"{total} interactions"
+    found = "1 interaction" if total == 1 else f"{number} interactions"
     return found if question.asked else f"yes: {found}"
 
 
@@ -126,13 +131,3 @@ def _cell(interaction: Interaction, column: str) -> str:
             return interaction.camera
         case _:
             return f"{interaction.peak_score:.2f}"
-
-
-def _humans(session: Session, question: Question) -> list[str] | None:
-    """Tracks of the person in question; None: anyone."""
-    if question.human is not None:
-        return [t for t in humans_seen(session, camera=None) if t.lower() == question.human]
-    if question.person is None:
-        return None
-    tracks = humans_seen(session, camera=question.camera)
-    return [track for track in tracks if track.rsplit(":", 1)[-1] == str(question.person)]

@@ -3,18 +3,31 @@
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    delete,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage.interactions import EndReason, Interaction, Kind, Phase, Rivals
 from storage.pair_vectors import PairVector
-from storage.tables import Base, InteractionRow, PairVectorRow, RunRow
+from storage.tables import OPEN, Base, InteractionRow, PairVectorRow, RunRow
 
 _COLUMNS = tuple(column.name for column in InteractionRow.__table__.columns)
+_SHARED = tuple(name for name in _COLUMNS if name != "human_number")
 _PAIR_COLUMNS = tuple(column.name for column in PairVectorRow.__table__.columns)
 _KEPT = (
     "vector",
@@ -23,6 +36,9 @@ _KEPT = (
     "clip",
     "clip_peak",
 )  # a later phase without them does not take them away
+MOST_COUNTED = 10_000
+_MOST_BRANCHES = 200
+_CLOCKS_APART = timedelta(minutes=5)  # by which wall time may have run on without media time
 
 
 class Filters(TypedDict, total=False):
@@ -31,7 +47,8 @@ class Filters(TypedDict, total=False):
     camera: str | None
     verbs: Collection[str] | None
     object_classes: Collection[str] | None
-    human: str | Collection[str] | None  # track ids
+    human: str | None  # track of a person, upper and lower case alike
+    person: int | None  # its number, of every camera and run
     since: datetime | None  # bounds of the time in which it was going on
     until: datetime | None
 
@@ -144,26 +161,45 @@ def find_interactions(
     session: Session, *, limit: int = 100, offset: int = 0, **filters: Unpack[Filters]
 ) -> Sequence[Interaction]:
     """Newest first; open events included."""
-    query = select(InteractionRow).where(*_conditions(**filters))
-    query = query.order_by(InteractionRow.started_at.desc(), InteractionRow.id)
-    return _interactions(session, query.limit(limit).offset(offset))
+    row = InteractionRow
+    order = row.started_at.desc(), row.id
+    branches = _branches(session, **filters)
+    query = select(row).where(*branches[0]) if len(branches) == 1 else None
+    if query is None:  # the newest of each, each by its own index, and of these the newest
+        newest = [
+            select(row.id).where(*branch).order_by(*order).limit(limit + offset).subquery()
+            for branch in branches
+        ]
+        query = select(row).where(row.id.in_(union_all(*(select(some.c.id) for some in newest))))
+    return _interactions(session, query.order_by(*order).limit(limit).offset(offset))
 
 
-def count_interactions(session: Session, **filters: Unpack[Filters]) -> int:
-    query = select(func.count()).select_from(InteractionRow).where(*_conditions(**filters))
-    return session.execute(query).scalar_one()
+def count_interactions(
+    session: Session, *, most: int = MOST_COUNTED, **filters: Unpack[Filters]
+) -> int:
+    """Not beyond `most`: nobody waits for ten million rows to be counted."""
+    parts = [
+        select(literal(1).label("one"))
+        .select_from(InteractionRow)
+        .where(*branch)
+        .limit(most)
+        .subquery()
+        for branch in _branches(session, **filters)
+    ]
+    every = union_all(*(select(part.c.one) for part in parts)).subquery()
+    some = select(every.c.one).limit(most).subquery()
+    return session.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-def count_by_verb(session: Session, **filters: Unpack[Filters]) -> dict[str, int]:
-    """Verb to number of interactions, most frequent first."""
-    number = func.count()
-    query = (
-        select(InteractionRow.verb, number)
-        .where(*_conditions(**filters))
-        .group_by(InteractionRow.verb)
-        .order_by(number.desc(), InteractionRow.verb)
-    )
-    return dict(session.execute(query).tuples().all())
+def count_by_verb(
+    session: Session, *, most: int = MOST_COUNTED, since: datetime | None = None
+) -> dict[str, int]:
+    """Verb to number of interactions, none beyond `most`; most frequent first."""
+    counts = {
+        verb: count_interactions(session, most=most, verbs=[verb], since=since)
+        for verb in verbs_seen(session)
+    }
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def cameras(session: Session) -> list[str]:
@@ -176,11 +212,6 @@ def verbs_seen(session: Session) -> list[str]:
 
 def object_classes_seen(session: Session) -> list[str]:
     return _distinct(session, InteractionRow.object_class)
-
-
-def humans_seen(session: Session, *, camera: str | None = None) -> list[str]:
-    """Tracks of persons."""
-    return _distinct(session, InteractionRow.human_track, *_conditions(camera=camera))
 
 
 def latest(session: Session, *, limit: int = 20) -> Sequence[Interaction]:
@@ -198,7 +229,7 @@ def open_interactions(
     session: Session, *, cameras: Collection[str] | None = None
 ) -> Sequence[Interaction]:
     """Interactions without an end; all cameras when none is named."""
-    query = select(InteractionRow).where(InteractionRow.phase.in_([Phase.START, Phase.UPDATE]))
+    query = select(InteractionRow).where(OPEN)
     if cameras is not None:
         query = query.where(InteractionRow.camera.in_(cameras))
     return _interactions(session, query.order_by(InteractionRow.started_at, InteractionRow.id))
@@ -260,21 +291,50 @@ def _insert(session: Session, table: type[Base]) -> Any:
     return (postgresql.insert if postgres else sqlite.insert)(table)
 
 
-def _conditions(**filters: Unpack[Filters]) -> list[ColumnElement[bool]]:
-    row, conditions = InteractionRow, list[ColumnElement[bool]]()
-    if (camera := filters.get("camera")) is not None:
-        conditions.append(row.camera == camera)
-    if (verbs := filters.get("verbs")) is not None:
-        conditions.append(row.verb.in_(verbs))
-    if (classes := filters.get("object_classes")) is not None:
-        conditions.append(row.object_class.in_(classes))
+def _branches(session: Session, **filters: Unpack[Filters]) -> list[list[ColumnElement[bool]]]:
+    """Conditions whose rows together are the wanted ones, and which an index answers each."""
+    row, common = InteractionRow, list[ColumnElement[bool]]()
+    camera, verbs = filters.get("camera"), filters.get("verbs")
+    classes, person = filters.get("object_classes"), filters.get("person")
+    if camera is not None:
+        common.append(row.camera == camera)
     if (human := filters.get("human")) is not None:
-        conditions.append(row.human_track.in_([human] if isinstance(human, str) else human))
+        common.append(func.lower(row.human_track) == human.lower())
+        person = _number(human)
+    if person is not None:
+        common.append(row.human_number == person)
     if (since := filters.get("since")) is not None:
-        conditions.append(row.ended_at >= since)
+        length = _longest(session) + _CLOCKS_APART
+        common += [row.ended_at >= since, row.started_at >= since - length]
     if (until := filters.get("until")) is not None:
-        conditions.append(row.started_at <= until)
-    return conditions
+        common.append(row.started_at <= until)
+    if verbs is None and person is None and (camera is not None or classes is not None):
+        verbs = verbs_seen(session)
+    if person is not None or len(verbs or ()) * len(classes or "1") > _MOST_BRANCHES:
+        single = [row.verb.in_(verbs)] if verbs is not None else []
+        single += [row.object_class.in_(classes)] if classes is not None else []
+        return [[*common, *single]]
+    by_verb = [[row.verb == verb] for verb in sorted(set(verbs))] if verbs is not None else [[]]
+    by_class = (
+        [[row.object_class == name] for name in sorted(set(classes))]
+        if classes is not None
+        else [[]]
+    )
+    branches = [[*common, *verb, *name] for verb in by_verb for name in by_class]
+    return branches or [[false()]]
+
+
+def _longest(session: Session) -> timedelta:
+    row = InteractionRow
+    length = row.media_end - row.media_start
+    seconds = session.execute(select(length).order_by(length.desc()).limit(1)).scalar()
+    return timedelta(seconds=seconds or 0.0)
+
+
+def _number(track: str) -> int:
+    """The last part of `camera:epoch:number`; 0: it has none."""
+    last = track.rpartition(":")[2]
+    return int(last) if last.isdecimal() else 0
 
 
 def _rank(phase: Any, end_reason: Any) -> ColumnElement[int]:
@@ -299,10 +359,12 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def _distinct(
-    session: Session, column: InstrumentedAttribute[str], *conditions: ColumnElement[bool]
-) -> list[str]:
-    return list(session.scalars(select(column).where(*conditions).distinct().order_by(column)))
+def _distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:
+    """By steps from one value to the next greater one, which an index takes in no time."""
+    first = select(func.min(column).label("value")).cte("steps", recursive=True)
+    following = select(func.min(column)).where(column > first.c.value).scalar_subquery()
+    steps = first.union_all(select(following).where(first.c.value.is_not(None)))
+    return list(session.scalars(select(steps.c.value).where(steps.c.value.is_not(None))))
 
 
 def _interactions(session: Session, query: Select[InteractionRow]) -> list[Interaction]:
@@ -315,7 +377,8 @@ def _to_run(row: RunRow) -> Run:
 
 
 def _to_row(interaction: Interaction) -> dict[str, Any]:
-    row = {name: getattr(interaction, name) for name in _COLUMNS}
+    row = {name: getattr(interaction, name) for name in _SHARED}
+    row["human_number"] = _number(interaction.human_track)
     for name in ("human_box", "object_box"):  # plain floats: JSON knows none of numpy's
         row[name] = [float(edge) for edge in row[name]]
     for name in ("media_start", "media_end", "mean_score", "peak_score", "peak_at"):
@@ -325,7 +388,7 @@ def _to_row(interaction: Interaction) -> dict[str, Any]:
 
 
 def _to_interaction(row: InteractionRow) -> Interaction:
-    values = {name: getattr(row, name) for name in _COLUMNS}
+    values = {name: getattr(row, name) for name in _SHARED}
     values["kind"], values["phase"] = Kind(row.kind), Phase(row.phase)
     values["human_box"], values["object_box"] = tuple(row.human_box), tuple(row.object_box)
     values["end_reason"] = EndReason(row.end_reason) if row.end_reason else None

@@ -7,10 +7,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import JSON, DateTime, Dialect, Double, Index, LargeBinary, MetaData, Text, Uuid
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Double,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+OPEN = text("phase <> 'end'")  # in a query as it is in the index, or the index is not used
 Vector = npt.NDArray[np.float16]
 
 
@@ -109,11 +121,17 @@ class InteractionRow(Base):
 
     __tablename__ = "interactions"
     __table_args__ = (
-        Index(None, "camera", "started_at"),
+        Index(None, "camera", "verb", "started_at"),
         Index(None, "verb", "started_at"),
+        Index(None, "object_class", "verb", "started_at"),
+        Index(None, "human_number", "started_at"),
         Index(None, "started_at"),
         Index(None, "ended_at"),
-        Index(None, "phase", "camera"),  # what is open, asked at every start
+        # The longest one bounds where those that were going on at a time can begin.
+        Index("ix_interactions_length", text("(media_end - media_start)")),
+        Index(  # what is open, asked at every start
+            "ix_interactions_open", "camera", sqlite_where=OPEN, postgresql_where=OPEN
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -122,6 +140,7 @@ class InteractionRow(Base):
     phase: Mapped[str]
     verb: Mapped[str]
     human_track: Mapped[str]
+    human_number: Mapped[int]  # the last part of the track
     object_track: Mapped[str]
     object_class: Mapped[str]
     started_at: Mapped[datetime]

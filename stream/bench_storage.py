@@ -41,7 +41,7 @@ def bench_storage(
         bring_up_to_date(engine, folder / "backups")
         sessions = make_sessions(engine)
         for size in vectors:
-            made = [_event(n, size) for n in range(events)]
+            made = [make_event(n, size) for n in range(events)]
             outbox = Outbox(folder / f"outbox-{size}.db")
             with closing(outbox), Relay(outbox, [DatabaseSink(sessions)]) as relay:
                 began = time.monotonic()
@@ -58,8 +58,9 @@ def bench_storage(
         engine.dispose()
 
 
-def _event(number: int, size: int) -> Interaction:
-    start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
+def make_event(number: int, size: int) -> Interaction:
+    """A made-up interaction with a vector of so many numbers; 0: without."""
+    start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number % 10**8)
     human, thing = f"{_CAMERA}:0:{number % 50}", f"{_CAMERA}:0:{number % 70}"
     rng = np.random.default_rng(number)
     return Interaction(

@@ -96,3 +96,31 @@ def bench_storage(
         ]
     columns = ("database", "vector", "into the outbox", "into the database")
     show_rows(columns, rows, title="events a second, each durable")
+
+
+@bench_app.command("queries")
+def bench_queries(
+    rows: Annotated[int, typer.Option("--rows", min=1000)] = 10_000_000,
+    database: Annotated[
+        str | None, typer.Option("--database", help="An empty one, or one filled by this before.")
+    ] = None,
+) -> None:
+    """Questions over millions of made-up interactions, and a day of them deleted meanwhile."""
+    from stream.bench_queries import open_filled, time_queries, time_retention
+
+    console = errors_console()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = database or f"sqlite:///{folder / 'bench.db'}"
+        sessions = open_filled(url, folder, rows, lambda done: console.print(f"{done:,} rows"))
+        times = list(time_queries(sessions))
+        deleted, seconds, longest = time_retention(sessions, folder)
+    show_rows(
+        ("query", "median", "p95"),
+        [(one.query, f"{one.median:.1f}", f"{one.p95:.1f}") for one in times],
+        title="milliseconds",
+    )
+    typer.echo(
+        f"{deleted:,} interactions of one day deleted in {seconds:.1f} s; "
+        f"ten new ones meanwhile took {longest:.0f} ms at most"
+    )

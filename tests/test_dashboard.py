@@ -126,7 +126,7 @@ def test_every_page_shows_the_interactions(
         assert len(app.dataframe[0].value) == 3
         assert app.metric[0].value == "3"
     else:
-        assert app.multiselect(key="timeline verbs").options == ["pick up", "hold"]
+        assert app.multiselect(key="timeline verbs").options == ["hold", "pick up"]
         assert len(app.get("vega_lite_chart")) == 1
 
 

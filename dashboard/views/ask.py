@@ -66,7 +66,7 @@ def _camera_names(url: str) -> list[str]:
 
 def _welcome(url: str) -> None:
     try:
-        empty = reads.verb_counts(url).empty
+        empty = not reads.verb_names(url)
     except StorageError as error:
         st.error(str(error))
         return

@@ -5,6 +5,7 @@ import streamlit as st
 
 from dashboard import reads
 from storage.errors import StorageError
+from storage.repository import MOST_COUNTED
 
 _REFRESH_SECONDS = 5
 _SHOWN = 50
@@ -45,5 +46,6 @@ def _refreshed(url: str) -> None:
         .mark_bar()
         .encode(x=alt.X("count:Q", title=None), y=alt.Y("verb:N", sort="-x", title=None))
     )
-    totals.metric("interactions", int(counts["count"].sum()))
+    more = "more than " if (counts["count"] >= MOST_COUNTED).any() else ""
+    totals.metric("interactions", f"{more}{int(counts['count'].sum()):,}")
     totals.altair_chart(bars, key="counts", width="stretch")

@@ -38,7 +38,7 @@ def _filtered(url: str) -> pd.DataFrame:
     place, what, period = st.columns([1, 3, 1])
     names = reads.camera_names(url)
     camera = place.selectbox("Camera", ["every camera", *names], key="timeline camera")
-    known = reads.verb_counts(url)["verb"].tolist()
+    known = reads.verb_names(url)
     verbs = what.multiselect("Verbs", known, key="timeline verbs", placeholder="every verb")
     span = PERIODS[period.selectbox("When", list(PERIODS), key="timeline period")]
     since = None if span is None else datetime.now(UTC).replace(second=0, microsecond=0) - span

@@ -1,4 +1,4 @@
-"""Rivals of an interaction, more pair vectors, pgvector's halfvec, an index on what ended last."""
+"""Rivals, more pair vectors, pgvector's halfvec, and indices for ten million interactions."""
 
 from typing import Any
 
@@ -6,20 +6,44 @@ import numpy as np
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables import HalfVector, UtcDateTime
+from storage.tables import OPEN, HalfVector, UtcDateTime
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_OLD = (["camera", "started_at"], ["phase", "camera"])
+_NEW = (
+    ["camera", "verb", "started_at"],
+    ["object_class", "verb", "started_at"],
+    ["human_number", "started_at"],
+    ["ended_at"],
+)
+_NUMBER = {  # what follows the last colon
+    "sqlite": "CAST(replace(human_track,"
+    " rtrim(human_track, replace(human_track, ':', '')), '') AS INTEGER)",
+    "postgresql": "coalesce(substring(human_track FROM ':([0-9]+)$')::int, 0)",
+}
 _BATCH = 1000  # rows in memory while vectors change their type
 
 
 def upgrade() -> None:
-    op.create_index("ix_interactions_ended_at", "interactions", ["ended_at"])
     op.add_column("interactions", sa.Column("rivals", sa.JSON()))
     op.add_column("interactions", sa.Column("clip_peak", sa.Double()))
+    op.add_column(
+        "interactions", sa.Column("human_number", sa.Integer(), nullable=False, server_default="0")
+    )
+    op.execute(f"UPDATE interactions SET human_number = {_NUMBER[op.get_bind().dialect.name]}")
+    for columns in _OLD:
+        op.drop_index(f"ix_interactions_{'_'.join(columns)}", "interactions")
+    for columns in _NEW:
+        op.create_index(f"ix_interactions_{'_'.join(columns)}", "interactions", columns)
+    length = sa.text("(media_end - media_start)")
+    op.create_index("ix_interactions_length", "interactions", [length])
+    op.create_index(
+        "ix_interactions_open", "interactions", ["camera"], sqlite_where=OPEN, postgresql_where=OPEN
+    )
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE EXTENSION IF NOT EXISTS vector")
         _retype_vectors(sa.LargeBinary(), HalfVector())
@@ -47,7 +71,13 @@ def downgrade() -> None:
     op.drop_table("pair_vectors")
     if op.get_bind().dialect.name == "postgresql":
         _retype_vectors(HalfVector(), sa.LargeBinary())
-    op.drop_index("ix_interactions_ended_at", "interactions")
+    op.drop_index("ix_interactions_open", "interactions")
+    op.drop_index("ix_interactions_length", "interactions")
+    for columns in _NEW:
+        op.drop_index(f"ix_interactions_{'_'.join(columns)}", "interactions")
+    for columns in _OLD:
+        op.create_index(f"ix_interactions_{'_'.join(columns)}", "interactions", columns)
+    op.drop_column("interactions", "human_number")
     op.drop_column("interactions", "clip_peak")
     op.drop_column("interactions", "rivals")
 
