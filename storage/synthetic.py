@@ -17,6 +17,7 @@ FIRST_DAY, DAYS = "2026-08-01", 100
 
 _BATCH = 500_000  # rows of one transaction
 _FALL = 0.7  # every verb and class is this much rarer than the one before
+_V, _T = "({} * 7919 % 10007) / 10007.0", "({} * 104729 % 99991) / 99991.0"  # as if by chance
 _COLUMNS = (
     "id, camera, kind, phase, verb, human_track, human_number, object_track, object_class,"
     " started_at, ended_at, media_start, media_end, mean_score, peak_score, peak_at,"
@@ -43,15 +44,15 @@ def fill(engine: Engine, rows: int, on_batch: Callable[[int], None] = lambda _: 
 def _statement(start: int, end: int, step: float, postgres: bool) -> str:
     if postgres:
         numbers = (
-            "SELECT g AS n, random() AS v, random() AS t, gen_random_uuid() AS id,"
+            f"SELECT g AS n, {_V.format('g')} AS v, {_T.format('g')} AS t, gen_random_uuid() AS id,"
             f" timestamptz '{FIRST_DAY} 00:00+00' + g * {step} * interval '1 s' AS began"
-            f" FROM generate_series({start}, {end}) AS g"
+            f" FROM generate_series({start}::bigint, {end}) AS g"
         )
         ended = "began + length * interval '1 s'"
     else:
         numbers = (
             f"WITH RECURSIVE g(n) AS (SELECT {start} UNION ALL SELECT n + 1 FROM g WHERE n < {end})"
-            " SELECT n, abs(random() % 1000000) / 1e6 AS v, abs(random() % 1000000) / 1e6 AS t,"
+            f" SELECT n, {_V.format('n')} AS v, {_T.format('n')} AS t,"
             f" lower(hex(randomblob(16))) AS id, n * {step} AS began FROM g"
         )
         stamp = "strftime('%Y-%m-%d %H:%M:%f000', '{day}', '+' || ({seconds}) || ' seconds')"

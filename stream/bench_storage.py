@@ -60,7 +60,7 @@ def bench_storage(
 
 def make_event(number: int, size: int) -> Interaction:
     """A made-up interaction with a vector of so many numbers; 0: without."""
-    start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number % 10**8)
+    start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
     human, thing = f"{_CAMERA}:0:{number % 50}", f"{_CAMERA}:0:{number % 70}"
     rng = np.random.default_rng(number)
     return Interaction(
