@@ -89,7 +89,7 @@ class Clips(Section):
 class Vectors(Section):
     """Pair vectors, from which verbs that nobody configured can be asked for later."""
 
-    every_seconds: float | None = Field(default=5.0, gt=0)  # of all near pairs; null: of none
+    every_seconds: float | None = Field(default=5.0, gt=0)  # of the nearest pairs; null: none
 
 
 class Retention(Section):

@@ -37,11 +37,11 @@ def train_world(
     work: Annotated[
         Path, typer.Option("--work", help="Frames and checkpoints; the same folder goes on.")
     ] = Path("world-training"),
-    images: Annotated[int, typer.Option("--images", min=24, help="Budget.")] = 66_000,
+    images: Annotated[int, typer.Option("--images", min=24, help="Budget.")] = 140_000,
     clips: Annotated[int, typer.Option("--clips", min=2, help="To render first.")] = 3000,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
 ) -> None:
-    """Render the world and train its detector and scorer; half an hour on two cores."""
+    """Render the world and train its detector and scorer; an hour and a half on two cores."""
     from models.training.world import train_world as train
 
     with Progress(console=errors_console()) as progress:

@@ -97,6 +97,14 @@ class View:
         x1, y1, x2, y2 = (float(v) for v in self.frame.detections.xyxy[self.row_of[number]])
         return x1, y1, x2, y2
 
+    def apart(self, pair: Pair) -> float:
+        """Gap between the boxes of the two in person heights; infinite: not both are seen."""
+        if any(number not in self.row_of for number in pair):
+            return float("inf")
+        (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = (self.box(number) for number in pair)
+        gap = np.hypot(max(0.0, bx1 - ax2, ax1 - bx2), max(0.0, by1 - ay2, ay1 - by2))
+        return float(gap / max(ay2 - ay1, 1.0))
+
     def confidence(self, number: int) -> float:
         scores = self.frame.detections.confidence
         return 1.0 if scores is None else float(scores[self.row_of[number]])

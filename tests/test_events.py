@@ -308,3 +308,22 @@ def test_vectors_are_kept_at_start_and_end_and_every_few_seconds() -> None:
         ("gate:0:1", "gate:0:2", (4,))
     }
     assert len({v.id for v in [*kept, *samples]}) == 5
+
+
+def test_of_many_pairs_the_nearest_are_sampled() -> None:
+    things = np.arange(2, 22)
+    boxes = [[0.0, 0, 50, 100]] + [[60.0 + 10 * n, 40, 65 + 10 * n, 50] for n in things]
+    detections = sv.Detections(
+        np.array(boxes, np.float32),
+        tracker_id=np.array([1, *things]),
+        data={"class_name": np.array(["person", *["box"] * 20], dtype=object)},
+    )
+    human, order = np.ones(20, np.int64), things[::-1]
+    logits, vectors = np.zeros((20, 3), np.float32), np.zeros((20, 4), np.float16)
+    scores = PairScores(human, order, logits, vectors, logits)
+    beliefs = Beliefs(human, order, np.zeros((20, 3), np.float32), np.ones(20, bool))
+    image, start = np.zeros((2, 2, 3), np.uint8), datetime(2026, 1, 1, tzinfo=UTC)
+    smoothed = SmoothedFrame(Frame("gate", 0, 0, 0.0, start, image), detections, scores, beliefs)
+    (round_,) = make_events(5.0).events([Round((smoothed,))])
+    kept = [sample.object_track for sample in round_.frames[0].samples]
+    assert kept == [f"gate:0:{n}" for n in range(2, 10)]

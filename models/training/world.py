@@ -32,7 +32,7 @@ def train_world(
     work: Path,
     out: Path,
     *,
-    images: int = 66_000,
+    images: int = 140_000,
     clips: int = _CLIPS,
     seed: int = 0,
     on_clip: Callable[[int], None] = lambda _: None,

@@ -1,25 +1,31 @@
 """Writes events through outbox and relay as a run does, until it is killed.
 
-`writer.py FOLDER DATABASE REDIS FIRST COUNT`: tells the number of every event whose append came
-back, one a line; with COUNT 0 it only delivers what is left.
+`writer.py FOLDER DATABASE REDIS FIRST COUNT MIGRATE`: tells the number of every event whose append
+came back, one a line; with COUNT 0 it only delivers what is left. Before, it says `migrating` and,
+with MIGRATE 1, takes the schema back and forth; meanwhile it deletes old events of another camera.
 """
 
 import random
 import sys
+import threading
 import uuid
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from storage.bus import Bus
-from storage.database import make_engine, make_sessions, upgrade
+from storage.database import Sessions, downgrade, make_engine, make_sessions, upgrade
 from storage.interactions import EndReason, Interaction, Kind, Phase
+from storage.maintenance import bring_up_to_date
 from storage.outbox import claim_outbox
 from storage.relay import DatabaseSink, RedisSink, Relay, Sink
+from storage.repository import add_interactions
+from storage.retention import prune
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+START, OLD = datetime(2026, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def event(number: int) -> Interaction:
@@ -51,10 +57,29 @@ def event(number: int) -> Interaction:
     )
 
 
+def old_event(number: int) -> Interaction:
+    began = OLD + timedelta(seconds=number)
+    id_ = uuid.UUID(int=10**9 + number)
+    return replace(event(2), id=id_, camera="old", started_at=began, ended_at=began)
+
+
+def delete_old(sessions: Sessions, folder: Path) -> None:
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[old_event(n) for n in range(1500)])
+    prune(sessions, folder / "media", before=OLD + timedelta(days=1))
+
+
 def main() -> None:
-    folder, database, redis, first, count = sys.argv[1:]
+    folder, database, redis, first, count, migrate = sys.argv[1:]
     engine = make_engine(database)
     upgrade(engine)
+    sys.stdout.write("migrating\n")
+    sys.stdout.flush()
+    if migrate == "1":
+        downgrade(engine, "0001")
+        bring_up_to_date(engine, Path(folder) / "backups")
+    retention = threading.Thread(target=delete_old, args=(make_sessions(engine), Path(folder)))
+    retention.start()
     rng = random.Random(int(first))
     with closing(claim_outbox(Path(folder))) as outbox, closing(Bus(redis)) as bus:
         sinks: list[Sink] = [DatabaseSink(make_sessions(engine)), RedisSink(bus)]
@@ -66,6 +91,7 @@ def main() -> None:
                 number += size
                 sys.stdout.write(f"{number - 1}\n")
                 sys.stdout.flush()
+            retention.join()
             if not relay.flush(60):
                 sys.exit("not delivered")
 
