@@ -164,6 +164,34 @@ def test_redis_gets_every_event_that_the_database_gets(
     assert stored
 
 
+def test_a_detector_that_fails_on_every_frame_ends_the_run_in_one_line(
+    cli: Cli, make_video: MakeVideo, detector: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(str(detector))
+    for node in model.graph.node:
+        if node.output[0] == "scores":  # row 5 of one, found out when a picture is there
+            node.output[0] = "one row"
+    five = numpy_helper.from_array(np.array(5, np.int64), "five")
+    model.graph.initializer.append(five)
+    mean = helper.make_node("ReduceMean", ["picture"], ["mean"], keepdims=0)
+    total = helper.make_node("Cast", ["mean"], ["whole"], to=TensorProto.INT64)
+    zero = helper.make_node("Sub", ["whole", "whole"], ["nothing"])
+    index = helper.make_node("Add", ["nothing", "five"], ["index"])
+    bad = helper.make_node("Gather", ["one row", "index"], ["gathered"])
+    back = helper.make_node("Unsqueeze", ["gathered", "axis"], ["scores"])
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "axis"))
+    model.graph.node.extend([mean, total, zero, index, bad, back])
+    broken = tmp_path / "broken.onnx"
+    onnx.save(model, str(broken))
+    video = make_video(frames=150)
+    code, out, err = cli("run", "-s", video, "-b", "boxes", "-d", broken, "--json")
+    assert (code, out) == (1, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("stream: detect failed on 100 frames in a row: ")
+    assert "Traceback" not in err
+    assert len(list((tmp_path / "media" / "quarantine").glob("*.png"))) > 0
+
+
 def test_without_json_stdout_stays_empty(cli: Cli, video: Path, detector: Path) -> None:
     code, out, err = cli("run", "-s", video, "-b", "boxes", "-d", detector)
     assert (code, out) == (0, "")
