@@ -19,11 +19,14 @@ import numpy as np
 from storage.errors import StorageError
 from storage.filesystems import refuse_network
 from storage.interactions import Interaction
-from storage.pair_vectors import KIND, PairVector
+from storage.pair_vectors import KIND as PAIR_VECTOR
+from storage.pair_vectors import PairVector
+from storage.tracks import KIND as TRACK
+from storage.tracks import Track
 
 logger = logging.getLogger(__name__)
 
-Record = Interaction | PairVector
+Record = Interaction | PairVector | Track
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -123,7 +126,7 @@ class Outbox:
             self._near = False
         if used < self.most_bytes:
             return records
-        kept = [r for r in records if isinstance(r, Interaction) or r.interaction is not None]
+        kept = [r for r in records if not (isinstance(r, PairVector) and r.interaction is None)]
         self.left_out += len(records) - len(kept)
         return kept
 
@@ -232,6 +235,8 @@ def claim_outbox(folder: Path, *, most_bytes: int = MOST_BYTES) -> Outbox:
 
 
 def _to_row(record: Record) -> tuple[str, bytes | None]:
+    if isinstance(record, Track):
+        return record.to_json(), None
     packed = None if record.vector is None else record.vector.astype("<f2").tobytes()
     if isinstance(record, Interaction):
         return record.to_json(with_vector=False), packed
@@ -241,6 +246,10 @@ def _to_row(record: Record) -> tuple[str, bytes | None]:
 def _from_row(text: str, packed: bytes | None) -> Record:
     row = json.loads(text)
     vector = None if packed is None else np.frombuffer(packed, "<f2")
-    if row["kind"] != KIND:
-        return Interaction.from_dict(row, vector)
-    return PairVector.from_dict(row, np.zeros(0, np.float16) if vector is None else vector)
+    match row["kind"]:
+        case kind if kind == TRACK:
+            return Track.from_dict(row)
+        case kind if kind == PAIR_VECTOR:
+            return PairVector.from_dict(row, np.zeros(0, np.float16) if vector is None else vector)
+        case _:
+            return Interaction.from_dict(row, vector)

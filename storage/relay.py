@@ -16,7 +16,13 @@ from storage.errors import RefusedError, StorageError
 from storage.interactions import Interaction
 from storage.outbox import Outbox, OutboxRow
 from storage.pair_vectors import PairVector
-from storage.repository import add_interactions, add_pair_vectors, close_crashed
+from storage.repository import (
+    add_interactions,
+    add_pair_vectors,
+    add_tracks,
+    close_crashed,
+)
+from storage.tracks import Track
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +53,7 @@ class DatabaseSink:
             add_interactions(
                 session, interactions=[r for r in records if isinstance(r, Interaction)]
             )
+            add_tracks(session, tracks=[r for r in records if isinstance(r, Track)])
             add_pair_vectors(session, vectors=[r for r in records if isinstance(r, PairVector)])
 
 

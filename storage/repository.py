@@ -24,10 +24,20 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage.interactions import EndReason, Interaction, Kind, Phase, Rivals
 from storage.pair_vectors import PairVector
-from storage.tables import OPEN, Base, InteractionRow, PairVectorRow, RunRow
+from storage.tables import (
+    OPEN,
+    Base,
+    CameraRow,
+    InteractionRow,
+    PairVectorRow,
+    RunRow,
+    TrackRow,
+)
+from storage.tracks import Track
 
 _COLUMNS = tuple(column.name for column in InteractionRow.__table__.columns)
 _SHARED = tuple(name for name in _COLUMNS if name != "human_number")
+_TRACK_COLUMNS = tuple(column.name for column in TrackRow.__table__.columns)
 _PAIR_COLUMNS = tuple(column.name for column in PairVectorRow.__table__.columns)
 _KEPT = (
     "vector",
@@ -66,18 +76,32 @@ class Run:
 
 
 def start_run(
-    session: Session, *, sources: Sequence[str], bundle: str, config: str, started_at: datetime
+    session: Session,
+    *,
+    sources: Mapping[str, str],
+    bundle: str,
+    config: str,
+    started_at: datetime,
 ) -> uuid.UUID:
-    """`sources` must carry no credentials."""
+    """`sources`: where each camera's video comes from, without credentials."""
     row = RunRow(
         id=uuid.uuid4(),
         started_at=started_at,
-        sources="\n".join(sources),
+        sources="\n".join(sources.values()),
         bundle=bundle,
         config=config,
     )
     session.add(row)
     session.flush()
+    insert = _insert(session, CameraRow)
+    statement = insert.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"source": insert.excluded.source, "last_run_at": insert.excluded.last_run_at},
+    )
+    seen = {"first_run_at": started_at, "last_run_at": started_at}
+    rows = [{"name": name, "source": source, **seen} for name, source in sources.items()]
+    if rows:
+        session.connection().execute(statement, rows)
     return row.id
 
 
@@ -155,6 +179,32 @@ def add_pair_vectors(session: Session, *, vectors: Sequence[PairVector]) -> None
         for vector in vectors
     ]
     session.connection().execute(_insert(session, PairVectorRow).on_conflict_do_nothing(), rows)
+
+
+def add_tracks(session: Session, *, tracks: Sequence[Track]) -> None:
+    """Insert or bring forward, in any order, any number of times."""
+    if not tracks:
+        return
+    insert = _insert(session, TrackRow)
+    new = {name: insert.excluded[name] for name in _TRACK_COLUMNS if name != "id"}
+    statement = insert.on_conflict_do_update(
+        index_elements=["id"], set_=new, where=insert.excluded.frames >= TrackRow.frames
+    )
+    rows = [{name: getattr(track, name) for name in _TRACK_COLUMNS} for track in tracks]
+    session.connection().execute(statement, rows)
+
+
+def find_tracks(
+    session: Session, *, camera: str | None = None, since: datetime | None = None, limit: int = 100
+) -> list[Track]:
+    """Those seen last come first."""
+    query = select(TrackRow).order_by(TrackRow.last_seen.desc(), TrackRow.id).limit(limit)
+    if camera is not None:
+        query = query.where(TrackRow.camera == camera)
+    if since is not None:
+        query = query.where(TrackRow.last_seen >= since)
+    rows = session.scalars(query)
+    return [Track(**{name: getattr(row, name) for name in _TRACK_COLUMNS}) for row in rows]
 
 
 def find_interactions(
@@ -265,16 +315,29 @@ def delete_ended_before(
 
 def delete_camera(session: Session, *, camera: str) -> None:
     """Everything that it saw."""
-    for table in (InteractionRow, PairVectorRow):
+    for table in (InteractionRow, PairVectorRow, TrackRow):
         session.execute(delete(table).where(table.camera == camera))
 
 
 def delete_vectors_before(session: Session, *, before: datetime, limit: int) -> int:
     """Delete the oldest pair vectors; returns how many."""
-    row = PairVectorRow
-    query = select(row.id).where(row.taken_at < before).order_by(row.taken_at).limit(limit)
-    gone = delete(row).where(row.id.in_(list(session.scalars(query)))).returning(row.id)
-    return len(session.execute(gone).all())
+    return _delete_oldest(session, PairVectorRow.id, PairVectorRow.taken_at, before, limit)
+
+
+def delete_tracks_before(session: Session, *, before: datetime, limit: int) -> int:
+    """Delete the tracks that were lost first; returns how many."""
+    return _delete_oldest(session, TrackRow.id, TrackRow.last_seen, before, limit)
+
+
+def _delete_oldest(
+    session: Session,
+    id_: InstrumentedAttribute[Any],
+    time: InstrumentedAttribute[datetime],
+    before: datetime,
+    limit: int,
+) -> int:
+    ids = list(session.scalars(select(id_).where(time < before).order_by(time).limit(limit)))
+    return len(session.execute(delete(id_.class_).where(id_.in_(ids)).returning(id_)).all())
 
 
 def named_files(session: Session, *, names: Collection[str]) -> set[str]:

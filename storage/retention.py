@@ -10,7 +10,12 @@ from pathlib import Path
 
 from storage.database import Sessions
 from storage.errors import StorageError
-from storage.repository import delete_ended_before, delete_vectors_before, named_files
+from storage.repository import (
+    delete_ended_before,
+    delete_tracks_before,
+    delete_vectors_before,
+    named_files,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +41,7 @@ def prune(
     before: datetime,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Delete interactions that ended before, their files, and older pair vectors.
+    """Delete interactions that ended before, their files, and older pair vectors and tracks.
 
     Returns how many interactions. Between two batches others may write.
     """
@@ -51,12 +56,14 @@ def prune(
         if len(gone) < _BATCH:
             break
         time.sleep(time.monotonic() - began)
-    while True:
-        began = time.monotonic()
-        with sessions.begin() as session:
-            if delete_vectors_before(session, before=before, limit=_BATCH) < _BATCH:
-                return deleted
-        time.sleep(time.monotonic() - began)
+    for delete in (delete_vectors_before, delete_tracks_before):
+        more = True
+        while more:
+            began = time.monotonic()
+            with sessions.begin() as session:
+                more = delete(session, before=before, limit=_BATCH) == _BATCH
+            time.sleep(time.monotonic() - began)
+    return deleted
 
 
 def shrink(sessions: Sessions, media: Path, *, media_bytes: int) -> int:

@@ -1,4 +1,4 @@
-"""Rows of the database: runs of the program, the interactions they saw, and pair vectors."""
+"""Rows of the database: runs and cameras, what they saw, and pair vectors."""
 
 import json
 import uuid
@@ -114,6 +114,34 @@ class RunRow(Base):
     bundle: Mapped[str]
     config: Mapped[str]
     summary: Mapped[dict[str, Any] | None]
+
+
+class CameraRow(Base):
+    """A source by its name."""
+
+    __tablename__ = "cameras"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str]  # without credentials, as the newest run had it
+    first_run_at: Mapped[datetime]
+    last_run_at: Mapped[datetime]
+
+
+class TrackRow(Base):
+    """A person or thing while it was seen."""
+
+    __tablename__ = "tracks"
+    __table_args__ = (Index(None, "camera", "last_seen"), Index(None, "last_seen"))
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # camera:epoch:n
+    camera: Mapped[str]
+    class_name: Mapped[str]
+    first_seen: Mapped[datetime]
+    last_seen: Mapped[datetime]
+    media_start: Mapped[float]
+    media_end: Mapped[float]
+    frames: Mapped[int]
+    bundle: Mapped[str]
 
 
 class InteractionRow(Base):

@@ -281,7 +281,7 @@ def _delivery(
         with sessions.begin() as session:
             run = start_run(
                 session,
-                sources=[source.shown for source in sources],
+                sources={source.name: source.shown for source in sources},
                 bundle=bundle.hash,
                 config=settings.hash,
                 started_at=datetime.now(UTC),

@@ -48,10 +48,12 @@ class Deliver:
                 replace(frame, changes=self._with_evidence(frame.changes))
                 for frame in round_.frames
             )
-            delivered = Round(frames, round_.ended, self._with_evidence(round_.closing))
+            delivered = replace(round_, frames=frames, closing=self._with_evidence(round_.closing))
             changes = changes_of(delivered)
             records: list[Record] = [change.interaction for change in changes]
             records += [change.vector for change in changes if change.vector is not None]
+            records += [track for frame in frames for track in frame.tracks]
+            records += round_.leaving
             self._keep(records, [sample for frame in frames for sample in frame.samples])
             self._cut(delivered)
             yield delivered

@@ -1,13 +1,16 @@
 """Stage `events`: beliefs become interactions with a beginning, an end and a best moment."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from models.vocabulary import Vocabulary
 from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
 from storage.pair_vectors import PairVector
+from storage.tracks import Track
 from stream.frames import Change, EventFrame, Round, SmoothedFrame
 from stream.intervals import Intervals, Moments, Told
 from stream.rivals import find_rivals
@@ -18,7 +21,9 @@ from stream.transitions import Transition, Transitions, TransitionSettings
 PICK_UP, PUT_DOWN = "pick up", "put down"
 _FORGET_SECONDS = 60.0  # a track that long away is in no open event
 _MOST_SAMPLES = 8  # pairs, the nearest ones: at 750 bytes every 5 s 104 MB a camera-day at most
-_FEW = 64  # tracks that may be remembered without looking
+_TELL_SECONDS = 60.0  # how stale the stored end of a track may become
+_LOOK_SECONDS = 1.0
+_REAL_FRAMES = 3  # fewer is a flicker
 
 
 @dataclass(frozen=True)
@@ -48,27 +53,58 @@ class _Camera:
     intervals: Intervals
     moments: Moments
     transitions: Transitions
-    tracks: dict[int, "_Track"] = field(default_factory=dict)  # by number
+    tracks: dict[int, "_Seen"] = field(default_factory=dict)  # by number
     sample_due: float = 0.0  # media seconds
+    look_due: float = 0.0  # ... when to look who has gone
 
     def track_id(self, camera: str, number: int) -> str:
         return f"{camera}:{self.tracks[number].epoch}:{number}"
 
-    def meet(self, view: View) -> None:
-        """Take note of who is in the frame; forget who has been away for long."""
+    def meet(self, view: View) -> list[tuple[int, "_Seen"]]:
+        """Take note of who is in the frame, forget who has been away for long.
+
+        Returns whose track is to be told: those forgotten, and who is here for another minute.
+        """
+        frame, told = view.frame.frame, list[tuple[int, "_Seen"]]()
         for number in view.row_of:
-            track = self.tracks.get(number)
-            epoch = view.frame.frame.epoch if track is None else track.epoch
-            self.tracks[number] = _Track(epoch, view.media)
-        if len(self.tracks) > 2 * len(view.row_of) + _FEW:
-            recent = {n: t for n, t in self.tracks.items() if view.media - t.seen < _FORGET_SECONDS}
-            self.tracks = recent
+            if number not in self.tracks:
+                self.tracks[number] = _Seen(frame.epoch, frame.wall_time, view.media)
+            self.tracks[number].note(frame.wall_time, view.media, view.class_name(number))
+        if view.media < self.look_due:
+            return told
+        self.look_due = view.media + _LOOK_SECONDS
+        for number, seen in list(self.tracks.items()):
+            gone = view.media - seen.last >= _FORGET_SECONDS
+            if gone:
+                del self.tracks[number]
+            if seen.is_real and (gone or seen.last - seen.told >= _TELL_SECONDS):
+                seen.told = seen.last
+                told.append((number, seen))
+        return told
 
 
-@dataclass(frozen=True)
-class _Track:
+@dataclass
+class _Seen:
+    """A track so far."""
+
     epoch: int  # in which it was first seen
-    seen: float  # media seconds
+    began: datetime
+    start: float  # media seconds
+    classes: Counter[str] = field(default_factory=Counter)  # frames by class
+    last_at: datetime = field(init=False)
+    last: float = field(init=False)
+    told: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last_at, self.last, self.told = self.began, self.start, self.start
+
+    def note(self, wall: datetime, media: float, class_name: str) -> None:
+        self.last_at, self.last = wall, media
+        self.classes[class_name] += 1
+
+    @property
+    def is_real(self) -> bool:
+        return self.classes.total() >= _REAL_FRAMES
 
 
 class EventMaker:
@@ -97,26 +133,47 @@ class EventMaker:
     def events(self, rounds: Iterable[Round[SmoothedFrame]]) -> Iterator[Round[EventFrame]]:
         for round_ in rounds:
             frames = tuple(self._step(smoothed) for smoothed in round_.frames)
+            leaving = tuple(t for camera in round_.ended for t in self._leave(camera))
             closing = tuple(
                 change
                 for camera in round_.ended
                 for change in self._close(camera, EndReason.SOURCE_END)
             )
-            yield Round(frames, round_.ended, closing)
+            yield Round(frames, round_.ended, closing, leaving)
+        leaving = tuple(t for camera in self._cameras for t in self._leave(camera))
         closing = tuple(
             change
             for camera in list(self._cameras)
             for change in self._close(camera, EndReason.SOURCE_END)
         )
-        if closing:
-            yield Round((), (), closing)
+        if closing or leaving:
+            yield Round((), (), closing, leaving)
+
+    def _leave(self, name: str) -> list[Track]:
+        camera = self._cameras.get(name)
+        if camera is None:
+            return []
+        return [self._track(name, n, t) for n, t in camera.tracks.items() if t.is_real]
+
+    def _track(self, camera: str, number: int, seen: "_Seen") -> Track:
+        return Track(
+            id=f"{camera}:{seen.epoch}:{number}",
+            camera=camera,
+            class_name=seen.classes.most_common(1)[0][0],
+            first_seen=seen.began,
+            last_seen=seen.last_at,
+            media_start=seen.start,
+            media_end=seen.last,
+            frames=seen.classes.total(),
+            bundle=self._bundle,
+        )
 
     def _step(self, smoothed: SmoothedFrame) -> EventFrame:
         frame, view = smoothed.frame, View(smoothed)
         camera = self._cameras.get(frame.camera)
         if camera is None:
             camera = self._cameras[frame.camera] = self._new_camera()
-        camera.meet(view)
+        tracks = tuple(self._track(frame.camera, n, seen) for n, seen in camera.meet(view))
         told = camera.intervals.step(view) + camera.moments.step(view)
         changes = [self._interval(frame.camera, camera, item) for item in told]
         changes += [
@@ -129,7 +186,7 @@ class EventMaker:
             for cell, story in camera.intervals.open()
         )
         samples = self._sample(camera, view) if self._sample_seconds is not None else ()
-        return EventFrame(frame, smoothed.detections, tuple(changes), active, samples)
+        return EventFrame(frame, smoothed.detections, tuple(changes), active, samples, tracks)
 
     def _sample(self, camera: _Camera, view: View) -> tuple[PairVector, ...]:
         assert self._sample_seconds is not None

@@ -15,6 +15,7 @@ import supervision as sv
 from models.pairs import PairScores
 from storage.interactions import Interaction
 from storage.pair_vectors import PairVector
+from storage.tracks import Track
 
 T = TypeVar("T")
 
@@ -89,7 +90,8 @@ class EventFrame:
     detections: sv.Detections
     changes: tuple["Change", ...]
     active: tuple[Interaction, ...]  # open intervals, for drawing
-    samples: tuple[PairVector, ...] = ()  # of every pair, every few seconds
+    samples: tuple[PairVector, ...] = ()  # of the nearest pairs, every few seconds
+    tracks: tuple[Track, ...] = ()  # that have gone, or are there for another minute
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,7 @@ class Round(Generic[T]):
     frames: tuple[T, ...]
     ended: tuple[str, ...] = ()
     closing: tuple[Change, ...] = ()  # events that ended with their camera
+    leaving: tuple[Track, ...] = ()  # and who was there then
 
 
 def changes_of(round_: Round[EventFrame]) -> tuple[Change, ...]:

@@ -52,7 +52,7 @@ class Score:
             )
             for camera in round_.ended:
                 self._due.pop(camera, None)
-            yield Round(frames, round_.ended, round_.closing)
+            yield Round(frames, round_.ended)
 
     def _scored(
         self, tracked: TrackedFrame, reason: str | None, pairs: PairScores | None

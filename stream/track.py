@@ -30,7 +30,7 @@ class Detect:
                     self._counts.drop(frame.camera, "quarantined")
                 else:
                     frames.append(DetectedFrame(frame, detections))
-            yield Round(tuple(frames), round_.ended, round_.closing)
+            yield Round(tuple(frames), round_.ended)
 
 
 class Track:
@@ -56,7 +56,7 @@ class Track:
             for camera in round_.ended:
                 self._trackers.pop(camera, None)
             frames = tuple(frame for frame in tracked if frame is not None)
-            yield Round(frames, round_.ended, round_.closing)
+            yield Round(frames, round_.ended)
 
     def _number(self, frame: Frame, detections: sv.Detections) -> TrackedFrame | None:
         tracker = self._trackers.get(frame.camera)

@@ -65,7 +65,7 @@ def frames(
         logits = np.zeros((1, 3), np.float32)
         scores = PairScores(*pair, logits, np.zeros((1, 4), np.float16), logits)
         beliefs = Beliefs(*pair, np.array([belief(t)], np.float32), np.array([centre is not None]))
-        image = np.full((2, 2, 3), i, np.uint8)
+        image = np.full((2, 2, 3), i % 256, np.uint8)
         frame = Frame("gate", i, 0, t, start + timedelta(seconds=t), image)
         yield Round((SmoothedFrame(frame, detections, scores, beliefs),))
 
@@ -327,3 +327,19 @@ def test_of_many_pairs_the_nearest_are_sampled() -> None:
     (round_,) = make_events(5.0).events([Round((smoothed,))])
     kept = [sample.object_track for sample in round_.frames[0].samples]
     assert kept == [f"gate:0:{n}" for n in range(2, 10)]
+
+
+def test_tracks_are_told_every_minute_and_at_the_end() -> None:
+    def seen_for_a_second(t: float) -> Sequence[float] | None:
+        return (150, 200) if t < 1 else None
+
+    rounds = list(make_events().events(frames(130, holding(), seen_for_a_second, 0.9)))
+    told = [track for r in rounds for frame in r.frames for track in frame.tracks]
+    told += [track for r in rounds for track in r.leaving]
+    box = [track for track in told if track.id == "gate:0:2"]
+    assert [(t.class_name, t.frames, t.media_start) for t in box] == [("box", 10, 0.0)]
+    assert box[0].media_end == pytest.approx(0.9)
+    person = [track.media_end for track in told if track.id == "gate:0:1"]
+    assert person == pytest.approx([60.0, 120.0, 129.9], abs=1.1)
+    assert told[-1].frames == 1300
+    assert (told[-1].last_seen - told[-1].first_seen).total_seconds() == pytest.approx(129.9)

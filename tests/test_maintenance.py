@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from storage.pair_vectors import PairVector
 from storage.repository import (
     add_interactions,
     add_pair_vectors,
+    add_tracks,
     count_interactions,
     find_interactions,
+    find_tracks,
 )
 from storage.retention import Keeper, Limits, prune, shrink, sweep_orphans
+from storage.tracks import Track
 from stream.cli import main
 from tests.test_interactions import NOON, make_interaction
 
@@ -137,6 +141,9 @@ def test_what_is_old_goes_with_its_files_and_what_is_open_stays(
     with sessions.begin() as session:
         add_interactions(session, interactions=[*old, still_open, young])
         add_pair_vectors(session, vectors=vectors)
+        gone = Track("gate:0:1", "gate", "person", NOON, NOON, 0.0, 0.0, 3, "b")
+        stays = replace(gone, id="gate:0:2", last_seen=NOON + timedelta(seconds=5000))
+        add_tracks(session, tracks=[gone, stays])
     batches: list[int] = []
     before = NOON + timedelta(seconds=4000)
     assert prune(sessions, media, before=before, on_batch=batches.append) == 1201
@@ -146,6 +153,7 @@ def test_what_is_old_goes_with_its_files_and_what_is_open_stays(
     assert outside.exists()
     with sessions() as session:
         assert session.execute(text("SELECT count(*) FROM pair_vectors")).scalar() == 1
+        assert find_tracks(session) == [stays]
 
 
 def test_files_without_a_row_go_once_they_are_old(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from storage.errors import RefusedError, StorageError
 from storage.interactions import EndReason, Interaction, Phase
 from storage.outbox import Outbox, OutboxRow, claim_outbox
 from storage.relay import DatabaseSink, RedisSink, Relay, recover
-from storage.repository import add_interactions, find_interactions
+from storage.repository import add_interactions, find_interactions, find_tracks
 from storage.tables import PairVectorRow
-from tests.test_interactions import make_interaction
+from storage.tracks import Track
+from tests.test_interactions import NOON, make_interaction
 from tests.test_maintenance import make_vector
 
 
@@ -66,9 +68,9 @@ def test_events_come_back_in_order_with_their_vectors(outbox: Outbox) -> None:
     rows = outbox.read(after=1, limit=10)
     assert [row.record for row in rows] == events[1:]
     assert len({row.key for row in rows}) == 2
-    vector = rows[0].record.vector
-    assert vector is not None
-    assert np.array_equal(vector, np.asarray(events[1].vector))
+    first = rows[0].record
+    assert isinstance(first, Interaction)
+    assert np.array_equal(np.asarray(first.vector), np.asarray(events[1].vector))
 
 
 def test_a_second_process_is_kept_out_and_gets_its_own(tmp_path: Path, outbox: Outbox) -> None:
@@ -169,7 +171,7 @@ import sys
 from pathlib import Path
 from storage.interactions import Phase
 from storage.outbox import Outbox
-from tests.test_interactions import make_interaction
+from tests.test_interactions import NOON, make_interaction
 from tests.test_maintenance import make_vector
 
 outbox = Outbox(Path(sys.argv[1]))
@@ -257,16 +259,24 @@ def test_a_full_outbox_takes_events_and_leaves_samples_out(
     box.close()
 
 
-def test_vectors_go_through_the_outbox_into_the_database_and_not_to_redis(
+def make_track(frames: int) -> Track:
+    last = NOON + timedelta(seconds=frames)
+    return Track("gate:0:3", "gate", "person", NOON, last, 1.0, 1.0 + frames, frames, "b" * 64)
+
+
+def test_vectors_and_tracks_go_through_the_outbox_to_the_database_and_not_to_redis(
     outbox: Outbox, sessions: sessionmaker[Session], redis_server: Any
 ) -> None:
     with closing(Bus(redis_server.url)) as bus:
         with Relay(outbox, [DatabaseSink(sessions), RedisSink(bus)]) as relay:
             outbox.append([make_vector(), make_interaction(), make_vector(), make_vector(1)])
+            outbox.append([make_track(9), make_track(5)])  # in any order
             assert relay.flush(timeout=30)
         assert [message.interaction for message in bus.read()] == [make_interaction()]
     with sessions() as session:
         rows = session.scalars(select(PairVectorRow).order_by(PairVectorRow.taken_at)).all()
     assert [row.id for row in rows] == [make_vector().id, make_vector(1).id]  # each once
     assert np.array_equal(rows[0].vector, make_vector().vector)
+    with sessions() as session:
+        assert find_tracks(session) == [make_track(9)]
     assert tuple(rows[0].human_box) == make_vector().human_box

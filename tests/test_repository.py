@@ -6,17 +6,20 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage.database import make_engine, make_sessions, upgrade
 from storage.interactions import EndReason, Interaction, Phase
 from storage.repository import (
     add_interactions,
+    add_tracks,
     cameras,
     close_crashed,
     count_by_verb,
     count_interactions,
     find_interactions,
+    find_tracks,
     finish_run,
     get_interaction,
     latest,
@@ -25,7 +28,8 @@ from storage.repository import (
     start_run,
     verbs_seen,
 )
-from storage.tables import RunRow
+from storage.tables import CameraRow, RunRow
+from storage.tracks import Track
 from tests.test_interactions import NOON, make_interaction
 
 
@@ -179,9 +183,38 @@ def test_text_that_looks_like_sql_is_text(both: sessionmaker[Session]) -> None:
         assert count_interactions(session) == 2
 
 
+def test_tracks_are_found_by_camera_and_time(both: sessionmaker[Session]) -> None:
+    minute = timedelta(minutes=1)
+    tracks = [
+        Track(f"{camera}:0:{n}", camera, "person", NOON, NOON + n * minute, 0.0, 60.0 * n, n, "b")
+        for camera in ("gate", "yard")
+        for n in range(1, 4)
+    ]
+    with both.begin() as session:
+        add_tracks(session, tracks=tracks)
+        add_tracks(session, tracks=[replace(tracks[0], frames=0, last_seen=NOON)])  # an old telling
+    with both() as session:
+        assert find_tracks(session, camera="gate") == tracks[2::-1]
+        late = find_tracks(session, since=NOON + 3 * minute)
+        assert [track.id for track in late] == ["gate:0:3", "yard:0:3"]
+
+
+def test_cameras_are_known_by_their_newest_source(both: sessionmaker[Session]) -> None:
+    later = NOON + timedelta(days=1)
+    with both.begin() as session:
+        for source, time in (("rtsp://old", NOON), ("rtsp://new", later)):
+            start_run(session, sources={"a": source}, bundle="x", config="y", started_at=time)
+    with both() as session:
+        (row,) = session.scalars(select(CameraRow))
+        found = row.name, row.source, row.first_run_at, row.last_run_at
+        assert found == ("a", "rtsp://new", NOON, later)
+
+
 def test_a_run_is_kept_with_its_summary(both: sessionmaker[Session]) -> None:
     with both.begin() as session:
-        run = start_run(session, sources=["a.mp4", "b"], bundle="x", config="y", started_at=NOON)
+        run = start_run(
+            session, sources={"a": "a.mp4", "b": "b"}, bundle="x", config="y", started_at=NOON
+        )
         finish_run(session, run=run, ended_at=NOON, summary={"frames": 3})
     with both() as session:
         row = session.get(RunRow, run)

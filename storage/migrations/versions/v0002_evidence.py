@@ -1,4 +1,4 @@
-"""Rivals, more pair vectors, pgvector's halfvec, and indices for ten million interactions."""
+"""Rivals, pair vectors as halfvec, cameras, tracks, and indices for ten million interactions."""
 
 from typing import Any
 
@@ -66,9 +66,31 @@ def upgrade() -> None:
     for columns in (["camera", "taken_at"], ["taken_at"], ["interaction"]):
         op.create_index(f"ix_pair_vectors_{'_'.join(columns)}", "pair_vectors", columns)
 
+    op.create_table(
+        "cameras",
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("name", "source")),
+        *(
+            sa.Column(name, UtcDateTime(), nullable=False)
+            for name in ("first_run_at", "last_run_at")
+        ),
+        sa.PrimaryKeyConstraint("name", name="pk_cameras"),
+    )
+    op.create_table(
+        "tracks",
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("id", "camera", "class_name")),
+        *(sa.Column(name, UtcDateTime(), nullable=False) for name in ("first_seen", "last_seen")),
+        *(sa.Column(name, sa.Double(), nullable=False) for name in ("media_start", "media_end")),
+        sa.Column("frames", sa.Integer(), nullable=False),
+        sa.Column("bundle", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_tracks"),
+    )
+    for columns in (["camera", "last_seen"], ["last_seen"]):
+        op.create_index(f"ix_tracks_{'_'.join(columns)}", "tracks", columns)
+
 
 def downgrade() -> None:
-    op.drop_table("pair_vectors")
+    for table in ("tracks", "cameras", "pair_vectors"):
+        op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         _retype_vectors(HalfVector(), sa.LargeBinary())
     op.drop_index("ix_interactions_open", "interactions")
