@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import (
@@ -48,6 +48,7 @@ _KEPT = (
 )  # a later phase without them does not take them away
 MOST_COUNTED = 10_000
 _MOST_BRANCHES = 200
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _CLOCKS_APART = timedelta(minutes=5)  # by which wall time may have run on without media time
 
 
@@ -214,13 +215,13 @@ def find_interactions(
     row = InteractionRow
     order = row.started_at.desc(), row.id
     branches = _branches(session, **filters)
-    query = select(row).where(*branches[0]) if len(branches) == 1 else None
-    if query is None:  # the newest of each, each by its own index, and of these the newest
-        newest = [
-            select(row.id).where(*branch).order_by(*order).limit(limit + offset).subquery()
-            for branch in branches
-        ]
-        query = select(row).where(row.id.in_(union_all(*(select(some.c.id) for some in newest))))
+    query = select(row).where(*branches[0])
+    if len(branches) > 1:
+        since = _time_of(session, branches, rank=limit + offset)
+        every = union_all(
+            *(select(row.id).where(*branch, row.started_at >= since) for branch in branches)
+        )
+        query = select(row).where(row.id.in_(every))
     return _interactions(session, query.order_by(*order).limit(limit).offset(offset))
 
 
@@ -385,6 +386,20 @@ def _branches(session: Session, **filters: Unpack[Filters]) -> list[list[ColumnE
     )
     branches = [[*common, *verb, *name] for verb in by_verb for name in by_class]
     return branches or [[false()]]
+
+
+def _time_of(
+    session: Session, branches: Sequence[Sequence[ColumnElement[bool]]], *, rank: int
+) -> datetime:
+    """When the row of this rank began, counted from the newest of all branches; an index knows."""
+    began = InteractionRow.started_at
+    newest = [
+        select(began).where(*branch).order_by(began.desc()).limit(rank).subquery()
+        for branch in branches
+    ]
+    every = union_all(*(select(some.c.started_at) for some in newest)).subquery()
+    first = select(every.c.started_at).order_by(every.c.started_at.desc()).limit(rank).subquery()
+    return session.execute(select(func.min(first.c.started_at))).scalar() or _EARLIEST
 
 
 def _longest(session: Session) -> timedelta:

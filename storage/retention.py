@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from storage.database import Sessions
+from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
 from storage.repository import (
     delete_ended_before,
@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 FOLDERS = ("snapshots", "clips")  # below the media folder; in each one folder a day
 
-_BATCH = 500  # rows of one transaction, so that a writer never waits long
+_LEAST, _MOST = 10, 2_000  # rows of one transaction
+_SECONDS = 0.03  # ... which takes so long, for a writer waits meanwhile
 _EVERY_SECONDS = 600.0
 _ORPHAN_SECONDS = 86_400.0  # a file without a row may still get one; the outbox can be behind
 
@@ -45,24 +46,27 @@ def prune(
 
     Returns how many interactions. Between two batches others may write.
     """
-    deleted = 0
-    while True:
-        began = time.monotonic()
-        with sessions.begin() as session:
-            gone = delete_ended_before(session, before=before, limit=_BATCH)
-        _remove(media, (name for row in gone for name in row))
+    deleted, files = 0, list[str | None]()
+
+    def delete_ended(session: ReadSession, *, before: datetime, limit: int) -> int:
+        nonlocal deleted
+        gone = delete_ended_before(session, before=before, limit=limit)
+        files.extend(name for row in gone for name in row)
         deleted += len(gone)
-        on_batch(deleted)
-        if len(gone) < _BATCH:
-            break
-        time.sleep(time.monotonic() - began)
-    for delete in (delete_vectors_before, delete_tracks_before):
-        more = True
+        return len(gone)
+
+    for delete in (delete_ended, delete_vectors_before, delete_tracks_before):
+        limit, more = _LEAST, True
         while more:
             began = time.monotonic()
             with sessions.begin() as session:
-                more = delete(session, before=before, limit=_BATCH) == _BATCH
-            time.sleep(time.monotonic() - began)
+                more = delete(session, before=before, limit=limit) == limit
+            _remove(media, files)  # once the rows are gone for good
+            files.clear()
+            on_batch(deleted)
+            took = time.monotonic() - began
+            limit = round(min(max(limit * min(_SECONDS / took, 2.0), _LEAST), _MOST))
+            time.sleep(took)
     return deleted
 
 
@@ -74,7 +78,7 @@ def shrink(sessions: Sessions, media: Path, *, media_bytes: int) -> int:
     while excess > 0:
         began = time.monotonic()
         with sessions.begin() as session:
-            gone = delete_ended_before(session, before=None, limit=_BATCH // 10)
+            gone = delete_ended_before(session, before=None, limit=_LEAST)
         if not gone:
             break
         excess -= _remove(media, (name for row in gone for name in row))
@@ -159,4 +163,4 @@ def _size(path: Path) -> int:
 
 
 def _batches(names: list[str]) -> Iterable[list[str]]:
-    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
+    return (names[start : start + _MOST] for start in range(0, len(names), _MOST))

@@ -149,7 +149,7 @@ class InteractionRow(Base):
 
     __tablename__ = "interactions"
     __table_args__ = (
-        Index(None, "camera", "verb", "started_at"),
+        Index(None, "camera", "verb", "started_at", "object_class"),
         Index(None, "verb", "started_at"),
         Index(None, "object_class", "verb", "started_at"),
         Index(None, "human_number", "started_at"),

@@ -147,7 +147,7 @@ def test_what_is_old_goes_with_its_files_and_what_is_open_stays(
     batches: list[int] = []
     before = NOON + timedelta(seconds=4000)
     assert prune(sessions, media, before=before, on_batch=batches.append) == 1201
-    assert len(batches) == 3  # no transaction is long
+    assert len(batches) > 3  # no transaction is long
     assert all_of(sessions) == [still_open, young]
     assert [f.name for f in media.rglob("*") if f.is_file()] == ["5000.jpg"]
     assert outside.exists()

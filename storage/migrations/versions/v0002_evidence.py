@@ -15,7 +15,7 @@ depends_on = None
 
 _OLD = (["camera", "started_at"], ["phase", "camera"])
 _NEW = (
-    ["camera", "verb", "started_at"],
+    ["camera", "verb", "started_at", "object_class"],
     ["object_class", "verb", "started_at"],
     ["human_number", "started_at"],
     ["ended_at"],
