@@ -271,6 +271,11 @@ def latest(session: Session, *, limit: int = 20) -> Sequence[Interaction]:
     return _interactions(session, query.limit(limit))
 
 
+def oldest(session: Session) -> datetime | None:
+    """When the first interaction began."""
+    return session.execute(select(func.min(InteractionRow.started_at))).scalar()
+
+
 def get_interaction(session: Session, *, id: uuid.UUID) -> Interaction | None:
     row = session.get(InteractionRow, id)
     return None if row is None else _to_interaction(row)
