@@ -23,7 +23,7 @@ from storage.repository import (
 
 T = TypeVar("T")
 
-MOST_ROWS = 2000  # on a timeline
+MOST_ROWS = 500  # on a timeline; more bars cannot be told apart
 COLUMNS = ("id", "camera", "who", "did", "what", "began", "ended", "score", "open", "moment")
 
 

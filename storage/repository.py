@@ -32,11 +32,13 @@ from storage.tables import (
     PairVectorRow,
     RunRow,
     TrackRow,
+    Vector,
 )
 from storage.tracks import Track
 
 _COLUMNS = tuple(column.name for column in InteractionRow.__table__.columns)
 _SHARED = tuple(name for name in _COLUMNS if name != "human_number")
+_PLAIN = tuple(name for name in _SHARED if name != "vector")
 _TRACK_COLUMNS = tuple(column.name for column in TrackRow.__table__.columns)
 _PAIR_COLUMNS = tuple(column.name for column in PairVectorRow.__table__.columns)
 _KEPT = (
@@ -211,7 +213,7 @@ def find_tracks(
 def find_interactions(
     session: Session, *, limit: int = 100, offset: int = 0, **filters: Unpack[Filters]
 ) -> Sequence[Interaction]:
-    """Newest first; open events included."""
+    """Newest first; open events included. Lists come without vectors, here and below."""
     row = InteractionRow
     order = row.started_at.desc(), row.id
     branches = _branches(session, **filters)
@@ -278,7 +280,7 @@ def oldest(session: Session) -> datetime | None:
 
 def get_interaction(session: Session, *, id: uuid.UUID) -> Interaction | None:
     row = session.get(InteractionRow, id)
-    return None if row is None else _to_interaction(row)
+    return None if row is None else _to_interaction(row, row.vector)
 
 
 def open_interactions(
@@ -451,7 +453,10 @@ def _distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]
 
 
 def _interactions(session: Session, query: Select[InteractionRow]) -> list[Interaction]:
-    return [_to_interaction(row) for row in session.scalars(query)]
+    """Without vectors, and not by the mapper: lists are long, and someone waits for them."""
+    columns = [InteractionRow.__table__.c[name] for name in _PLAIN]
+    rows = session.execute(query.with_only_columns(*columns))
+    return [_to_interaction(row, None) for row in rows]
 
 
 def _to_run(row: RunRow) -> Run:
@@ -470,10 +475,11 @@ def _to_row(interaction: Interaction) -> dict[str, Any]:
     return row
 
 
-def _to_interaction(row: InteractionRow) -> Interaction:
-    values = {name: getattr(row, name) for name in _SHARED}
+def _to_interaction(row: Any, vector: Vector | None) -> Interaction:
+    """`row` has the columns as attributes."""
+    values = {name: getattr(row, name) for name in _PLAIN}
     values["kind"], values["phase"] = Kind(row.kind), Phase(row.phase)
     values["human_box"], values["object_box"] = tuple(row.human_box), tuple(row.object_box)
     values["end_reason"] = EndReason(row.end_reason) if row.end_reason else None
     values["rivals"] = None if row.rivals is None else Rivals.from_dict(row.rivals)
-    return Interaction(**values)
+    return Interaction(**values, vector=vector)

@@ -23,6 +23,7 @@ from storage.repository import (
     count_interactions,
     find_interactions,
     find_tracks,
+    get_interaction,
 )
 from storage.retention import Keeper, Limits, prune, shrink, sweep_orphans
 from storage.tracks import Track
@@ -75,9 +76,10 @@ def test_the_first_schema_keeps_every_field_both_ways(engine: Engine, tmp_path: 
     assert bytes(rows[0].vector) == vector.tobytes()  # as the first program wrote and reads it
     bring_up_to_date(engine, tmp_path / "backups")
     assert all_of(sessions) == written
-    back = all_of(sessions)[-1].vector
+    with sessions() as session:
+        back = get_interaction(session, id=written[-1].id)
     assert back is not None
-    assert np.array_equal(back, vector)
+    assert np.array_equal(np.asarray(back.vector), vector)
     (copy,) = (tmp_path / "backups").iterdir()  # of the database as it was
     assert copy.name.startswith("schema-0001-")
 
