@@ -1,0 +1,1 @@
+"""Annotated pictures of people and what they do, from whatever format they come in."""
