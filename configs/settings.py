@@ -33,6 +33,7 @@ class Camera(Section):
     name: str | None = Field(default=None, pattern=r"^[^\s:/]{1,64}$")
     fps: float | None = Field(default=None, gt=0, le=1000)  # frames above it are dropped
     score_fps: float | None = Field(default=None, gt=0, le=1000)  # ... are tracked, not scored
+    role: Literal["interactions", "tracks"] = "interactions"  # tracks: nothing is scored there
     transport: Literal["tcp", "udp"] = "tcp"  # of RTSP
     hardware: str | None = None  # decode on: cuda, qsv, drm, ...; falls back to software
 

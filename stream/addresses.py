@@ -21,7 +21,7 @@ class Reading:
     """How a source is read."""
 
     fps: float | None = None  # frames above it are dropped
-    score_fps: float | None = None  # frames above it are tracked and not scored
+    score_fps: float | None = None  # frames above it are tracked and not scored; 0: none is
     transport: str = "tcp"  # of RTSP: "tcp" | "udp"
     hardware: str | None = None  # FFmpeg's name of a decoding device; software where it fails
 

@@ -99,7 +99,7 @@ def wanted_sources(settings: Settings) -> list[Source]:
             camera.name,
             Reading(
                 camera.fps or scoring.detect_fps,
-                camera.score_fps or scoring.score_fps,
+                0.0 if camera.role == "tracks" else camera.score_fps or scoring.score_fps,
                 camera.transport,
                 camera.hardware,
             ),

@@ -19,8 +19,8 @@ _PERSON = "person"
 class Score:
     """Frames in which nothing can happen never reach the encoder; `score` is the stage.
 
-    `rates` are the most frames a second, by camera, that are scored at all; it is looked up anew
-    for every frame.
+    `rates` are the most frames a second, by camera, that are scored at all, 0 for a camera that is
+    there for its tracks; it is looked up anew for every frame.
     """
 
     def __init__(
@@ -69,14 +69,17 @@ class Score:
         return ScoredFrame(tracked.frame, tracked.detections, scores, reason)
 
     def _gate(self, tracked: TrackedFrame) -> str | None:
+        camera, now = tracked.frame.camera, tracked.frame.media_time
+        rate = self._rates.get(camera)
+        if rate == 0:
+            return "role"
         names = [str(name) for name in tracked.detections.data.get("class_name", ())]
         if _PERSON not in names:
             return "no_human"
         names.remove(_PERSON)  # nobody does something with themselves
         if not self._objects.intersection(names):
             return "no_object"
-        camera, now = tracked.frame.camera, tracked.frame.media_time
-        if (rate := self._rates.get(camera)) is not None:
+        if rate is not None:
             due = self._due.get(camera, now)
             if now < due - 1e-6:
                 return HELD

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.world.clip import write_clip
+from storage.database import make_engine, make_sessions
 from storage.interactions import Interaction, Kind
+from storage.repository import find_tracks
 from stream.replay import compare
 from tests.test_interactions import make_interaction
 
@@ -117,3 +119,16 @@ def test_every_event_has_one_place(
     assert len(back.gained) == len(found.lost)
     everything = compare(old, old)
     assert len(everything.same) == len(old)
+
+
+def test_a_camera_for_its_tracks_is_not_scored(clip: Path, tmp_path: Path) -> None:
+    config = tmp_path / "cameras.yaml"
+    camera = {"name": "yard", "url": str(clip), "role": "tracks"}
+    config.write_text(json.dumps({"cameras": [camera], "bundle": "world"}))
+    events, summary = stream("run", "--config", config, "--json", folder=tmp_path)
+    assert events == ""
+    assert "0 scored, 175 not scored (role)" in summary
+    with make_sessions(make_engine(f"sqlite:///{tmp_path / 'hoi-stream.db'}"))() as session:
+        kinds = {track.class_name for track in find_tracks(session, camera="yard")}
+    assert "person" in kinds
+    assert len(kinds) > 1
