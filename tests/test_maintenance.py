@@ -59,8 +59,10 @@ def all_of(sessions: sessionmaker[Session]) -> list[Interaction]:
         return list(find_interactions(session, limit=1_000_000))[::-1]
 
 
-def test_the_first_schema_keeps_every_field_both_ways(engine: Engine, tmp_path: Path) -> None:
-    number = 5_000
+@pytest.mark.parametrize("number", [5_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_the_first_schema_keeps_every_field_both_ways(
+    number: int, engine: Engine, tmp_path: Path
+) -> None:
     upgrade(engine)
     sessions = make_sessions(engine)
     written = fill(sessions, number)
