@@ -15,10 +15,11 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DataError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage.errors import RefusedError, StorageError
+from storage.errors import RefusedError, StorageError, UnreachableError
 from storage.filesystems import refuse_network
 
 BUSY_SECONDS = 10.0  # a writer waits this long for another one
+_NOT_YET = ("starting up", "shutting down", "recovery mode", "too many")  # a server's words
 _MIGRATION_LOCK = 0x686F69  # "hoi": one upgrade at a time, over all processes of a server
 
 ReadSession = Session  # for those who only read, and need a name for it
@@ -146,10 +147,18 @@ def _to_ours(context: ExceptionContext) -> StorageError | None:
     if context.sqlalchemy_exception is None:
         return None
     url = context.engine.url if context.engine is not None else None
-    refused = isinstance(context.sqlalchemy_exception, DataError | IntegrityError)
-    return (RefusedError if refused else StorageError)(
+    return _kind(context)(
         f"database {shown(url) if url else ''}: {one_line(context.original_exception, url)}"
     )
+
+
+def _kind(context: ExceptionContext) -> type[StorageError]:
+    if isinstance(context.sqlalchemy_exception, DataError | IntegrityError):
+        return RefusedError
+    message = str(context.original_exception)
+    answered = "FATAL" in message and not any(word in message for word in _NOT_YET)
+    connecting = context.connection is None and context.dialect.name == "postgresql"
+    return UnreachableError if connecting and not answered else StorageError
 
 
 def one_line(error: BaseException, url: URL | None = None) -> str:

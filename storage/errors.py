@@ -7,3 +7,7 @@ class StorageError(Exception):
 
 class RefusedError(StorageError):
     """The store is well but will never take this row; sending it again does not help."""
+
+
+class UnreachableError(StorageError):
+    """The server does not answer, or not yet; it may, later."""

@@ -27,6 +27,7 @@ from storage.tracks import Track
 logger = logging.getLogger(__name__)
 
 _BATCH = 1000  # rows in one transaction
+_LOOK_SECONDS = 0.1  # how often a flush looks whether a sink still fails
 _IDLE_SECONDS = 1.0  # how often an idle sink looks whether it should stop
 _FIRST_RETRY, _LAST_RETRY = 0.1, 30.0  # seconds
 
@@ -88,6 +89,7 @@ class Relay:
         self._cursors = outbox.register(self._names)
         self._refused = dict.fromkeys(self._names, 0)
         self._errors: dict[str, str | None] = dict.fromkeys(self._names)
+        self._failures = dict.fromkeys(self._names, 0)  # tries in vain
         self._stop, self._hurry = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -107,13 +109,25 @@ class Relay:
         for thread in self._threads:
             thread.join(timeout=15)  # a sink in the middle of a send has its own time-out
 
-    def flush(self, timeout: float) -> bool:
-        """Wait until all sinks have what is in the outbox now; False: some still lack it."""
+    def flush(self, timeout: float, *, tries: int | None = None) -> bool:
+        """Wait until all sinks have what is in the outbox now; False: some still lack it.
+
+        For a sink that fails so many times in a row from now on it does not wait.
+        """
         self._hurry.set()
-        upto = self._outbox.last
-        delivered = self._outbox.wait_delivered(self._names, upto=upto, timeout=timeout)
+        upto, until = self._outbox.last, time.monotonic() + timeout
+        before = dict(self._failures)
+        waited_for, delivered = list(self._names), False
+        while waited_for and not delivered and (left := until - time.monotonic()) > 0:
+            delivered = self._outbox.wait_delivered(
+                waited_for, upto=upto, timeout=left if tries is None else min(left, _LOOK_SECONDS)
+            )
+            if tries is not None:
+                waited_for = [
+                    name for name in waited_for if self._failures[name] - before[name] < tries
+                ]
         self._hurry.clear()
-        return delivered
+        return self._outbox.wait_delivered(self._names, upto=upto, timeout=0)
 
     def backlog(self) -> dict[str, SinkState]:
         """What each sink still has to take; the first word of a name is its kind."""
@@ -166,6 +180,7 @@ class Relay:
 
     def _note(self, sink: Sink, error: str | None) -> None:
         before, self._errors[sink.name] = self._errors[sink.name], error
+        self._failures[sink.name] += error is not None
         if error is not None and before is None:
             logger.warning("%s; events wait in %s", error, self._outbox.path)
         elif error is None and before is not None:

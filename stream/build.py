@@ -19,13 +19,12 @@ from models.scorer import load_scorer
 from models.tracker import Tracker
 from storage.bus import Bus
 from storage.database import make_engine, make_sessions
-from storage.errors import StorageError
 from storage.interactions import Phase
 from storage.maintenance import bring_up_to_date
 from storage.outbox import Outbox, claim_outbox
-from storage.relay import DatabaseSink, RedisSink, Relay, Sink, recover
-from storage.repository import finish_run, start_run
+from storage.relay import RedisSink, Relay, Sink
 from storage.retention import Keeper, Limits
+from storage.runs import RunDatabase, RunFacts
 from stream.addresses import Reading, Source, Wanted, find_sources
 from stream.careful import Careful, Quarantine
 from stream.clips import Clips
@@ -47,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 _FILES_AHEAD, _LIVE_AHEAD = 4, 1  # rounds between two stages; for live each adds to the latency
 _FLUSH_SECONDS = 30.0  # at the end, for the sinks to take the last events
+_FLUSH_TRIES = 3  # by a sink that takes nothing
 _RECOVER_SECONDS = 5.0  # at the start, for what a dead run left in the outbox
 
 
@@ -63,6 +63,7 @@ class Run:
     _source: Rounds
     links: list[Link] = field(default_factory=list)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ended_at: datetime | None = None  # when the last round came out
     events: Counter[str] = field(default_factory=Counter)  # ended ones by verb
 
     def stop(self) -> None:
@@ -71,7 +72,7 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What became of every frame, and how long it took."""
-        seconds = (datetime.now(UTC) - self.started_at).total_seconds()
+        seconds = ((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds()
         lost: Counter[str] = Counter()
         for (_, trouble), times in self.counts.lost.items():
             lost[str(trouble)] += times
@@ -264,37 +265,34 @@ def _delivery(
     with ExitStack() as open_things:
         engine = make_engine(settings.database.url)
         open_things.callback(engine.dispose)
-        bring_up_to_date(engine, settings.backups)
         sessions = make_sessions(engine)
         most_bytes = int(settings.outbox.most_gigabytes * 1e9)
         outbox = open_things.enter_context(
             closing(claim_outbox(settings.media, most_bytes=most_bytes))
         )
-        sinks: list[Sink] = [DatabaseSink(sessions)]
+        facts = RunFacts(
+            {source.name: source.shown for source in sources},
+            bundle.hash,
+            settings.hash,
+            datetime.now(UTC),
+        )
+        database = RunDatabase(
+            sessions, outbox, facts, lambda: bring_up_to_date(engine, settings.backups)
+        )
+        there = database.open()
+        sinks: list[Sink] = [database]
         if settings.redis.url is not None:
             bus = open_things.enter_context(closing(Bus(settings.redis.url)))
             sinks.append(RedisSink(bus))
         relay = open_things.enter_context(Relay(outbox, sinks))
-        relay.flush(_RECOVER_SECONDS)
-        if closed := recover(outbox, sessions, cameras=[source.name for source in sources]):
-            logger.warning("closed %d events that an earlier run left open", len(closed))
-        with sessions.begin() as session:
-            run = start_run(
-                session,
-                sources={source.name: source.shown for source in sources},
-                bundle=bundle.hash,
-                config=settings.hash,
-                started_at=datetime.now(UTC),
-            )
+        if there:
+            relay.flush(_RECOVER_SECONDS)
+            database.begin()
 
         def record(summary: Mapping[str, Any]) -> None:
-            if not relay.flush(_FLUSH_SECONDS):
+            if not relay.flush(_FLUSH_SECONDS, tries=_FLUSH_TRIES):
                 logger.warning("events wait in %s until their sink is back", outbox.path)
-            try:
-                with sessions.begin() as session:
-                    finish_run(session, run=run, ended_at=datetime.now(UTC), summary=summary)
-            except StorageError as error:  # the events are safe; only this record is lost
-                logger.warning("the summary is not stored: %s", error)
+            database.finish(summary)
 
         kept = settings.retention
         gigabytes = kept.media_gigabytes
@@ -320,3 +318,4 @@ def _counted(
             if change.interaction.phase is Phase.END:
                 run.events[change.interaction.verb] += 1
         yield round_
+    run.ended_at = datetime.now(UTC)

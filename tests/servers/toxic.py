@@ -9,10 +9,10 @@ from contextlib import suppress
 class ToxicProxy:
     """`delay` seconds on the way back; `cut()` breaks what is open; `silent`: nothing passes."""
 
-    def __init__(self, target: tuple[str, int] | str) -> None:
-        """`target`: host and port, or the path of a Unix socket."""
+    def __init__(self, target: tuple[str, int] | str, port: int = 0) -> None:
+        """`target`: host and port, or the path of a Unix socket. `port`: its own; 0: a free one."""
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = int(self._listener.getsockname()[1])
         self.delay, self.silent = 0.0, False
         self._open: list[socket.socket] = []
