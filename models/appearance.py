@@ -14,35 +14,63 @@ import numpy.typing as npt
 from trackers.utils.iou import BaseIoU, IoU
 
 Floats = npt.NDArray[np.float32]
-Looks = Floats  # (384,) unit length
+Looks = Floats  # (2, 192): two bands of the box, rows of unit length or zeros
 
 _BINS = (8, 6, 4)  # hue, saturation, brightness
 _RANGES = (0, 180, 0, 256, 0, 256)  # of OpenCV's 8-bit HSV
-_MARGIN = 0.15  # of the box on every side: mostly background
+_LEAST_SEEN = 0.15  # of a band; less tells nothing
 _UNKNOWN = 0.8  # likeness where a look is not known
+_LENGTH_RATIO = 2.5  # of longer sides from frame to frame; above it it is something else
 _MOST_PIXELS = 48  # a side; more would tell nothing new
 
 
-def signature(image: npt.NDArray[np.uint8], box: Floats) -> Looks | None:
-    """(384,) float32 of unit length; None where the box (4,) xyxy pixels holds too few pixels."""
+def signature(
+    image: npt.NDArray[np.uint8],
+    box: Floats,
+    part: "Part",
+    nearer: Sequence[Floats] = (),
+) -> Looks | None:
+    """(2, 192) float32, rows of unit length, or zeros where nothing can be seen of a band.
+
+    `box` and those `nearer` to the camera, which hide what they cover: (4,) xyxy pixels. None where
+    nothing can be seen at all.
+    """
     left, top, right, bottom = (float(side) for side in box)
-    middle = (top + bottom) / 2
-    halves = [_histogram(image, left, top, right, middle)]
-    halves.append(_histogram(image, left, middle, right, bottom))
-    if halves[0] is None or halves[1] is None:
-        return None
-    return np.asarray(np.concatenate([halves[0], halves[1]]) / np.sqrt(2), np.float32)
+    across = part.margin * (right - left)
+    columns = _span(left + across, right - across)
+    looks = np.zeros((2, int(np.prod(_BINS))), np.float32)
+    for band, (start, end) in enumerate(part.bands):
+        rows = _span(top + start * (bottom - top), top + end * (bottom - top))
+        looks[band] = _histogram(image, rows, columns, nearer)
+    return looks if looks.any() else None
 
 
 def blend(old: Looks, new: Looks, share: float) -> Looks:
-    """`old`, a little nearer to `new`; still of unit length."""
-    mixed = (1 - share) * old + share * new
-    return np.asarray(mixed / max(float(np.linalg.norm(mixed)), 1e-6), np.float32)
+    """`old`, a little nearer to `new` where both are seen."""
+    known, seen = old.any(1, keepdims=True), new.any(1, keepdims=True)
+    mixed = np.where(known & seen, (1 - share) * old + share * new, old + new * ~known)
+    norm = np.linalg.norm(mixed, axis=1, keepdims=True)
+    return np.asarray(mixed / np.maximum(norm, 1e-6), np.float32)
 
 
 def alike(look: Looks | None, other: Looks | None) -> float:
-    """Likeness from 0 to 1; where one is not known, rather alike."""
-    return _UNKNOWN if look is None or other is None else float(look @ other)
+    """Likeness from 0 to 1 of what is seen of both; where that is nothing, rather alike."""
+    if look is None or other is None:
+        return _UNKNOWN
+    both = look.any(1) & other.any(1)
+    return float((look * other).sum(1)[both].mean()) if both.any() else _UNKNOWN
+
+
+@dataclass(frozen=True)
+class Part:
+    """Of a box, what is looked at; shares of its width and height."""
+
+    margin: float  # left and right: mostly background
+    bands: tuple[tuple[float, float], tuple[float, float]]
+
+
+TRUNK = Part(0.3, ((0.18, 0.5), (0.5, 0.85)))  # what people wear
+WHOLE = Part(0.15, ((0.075, 0.425), (0.575, 0.925)))
 
 
 @dataclass(frozen=True)
@@ -52,10 +80,11 @@ class Trust:
     exponent: float  # of the similarity, as a weight of the overlap
     least: float  # weight of an overlap between two that look nothing alike
     stranger: float  # less alike than this: not the lost one
+    part: Part
 
 
-OF_PERSONS = Trust(exponent=4.0, least=0.05, stranger=0.3)
-OF_THINGS = Trust(exponent=1.0, least=0.25, stranger=0.1)
+OF_PERSONS = Trust(exponent=4.0, least=0.05, stranger=0.3, part=TRUNK)
+OF_THINGS = Trust(exponent=1.0, least=0.25, stranger=0.1, part=WHOLE)
 
 
 class LookingIoU(BaseIoU):
@@ -78,6 +107,9 @@ class LookingIoU(BaseIoU):
 
     def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
         overlap = np.asarray(self._overlap.compute(boxes_1, boxes_2), np.float32)
+        if len(boxes_1) and len(boxes_2):
+            ratio = _lengths(boxes_1)[:, None] / _lengths(boxes_2)
+            overlap[np.maximum(ratio, 1 / ratio) > _LENGTH_RATIO] = 0
         tracks, least = self.tracks(), self.trust.least
         if len(tracks) == len(boxes_1):
             for track, box in zip(tracks, boxes_1, strict=True):
@@ -91,18 +123,31 @@ class LookingIoU(BaseIoU):
         return overlap
 
 
+def _lengths(boxes: Floats) -> Floats:
+    """(N, 4) xyxy -> (N,) longer sides."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return np.asarray(np.maximum(sides.max(axis=1), 1), np.float32)
+
+
+def _span(start: float, end: float) -> slice:
+    return slice(max(0, int(start)), max(0, int(np.ceil(end))))
+
+
 def _histogram(
-    image: npt.NDArray[np.uint8], left: float, top: float, right: float, bottom: float
-) -> Floats | None:
-    """(192,) square roots of shares."""
-    across, down = _MARGIN * (right - left), _MARGIN * (bottom - top)
-    rows = slice(max(0, int(top + down)), max(0, int(np.ceil(bottom - down))))
-    columns = slice(max(0, int(left + across)), max(0, int(np.ceil(right - across))))
+    image: npt.NDArray[np.uint8], rows: slice, columns: slice, nearer: Sequence[Floats]
+) -> Floats:
+    """(192,) square roots of shares; zeros where too little is seen."""
     patch = image[rows, columns]
-    if not patch.size:
-        return None
+    mask = np.ones(patch.shape[:2], np.uint8)
+    for box in nearer:
+        left, top, right, bottom = (int(side) for side in box)
+        y, x = rows.start, columns.start
+        mask[max(0, top - y) : max(0, bottom - y), max(0, left - x) : max(0, right - x)] = 0
+    if not patch.size or mask.mean() < _LEAST_SEEN:
+        return np.zeros(int(np.prod(_BINS)), np.float32)
     step_y, step_x = (max(1, side // _MOST_PIXELS) for side in patch.shape[:2])
     hsv = cv2.cvtColor(np.ascontiguousarray(patch[::step_y, ::step_x]), cv2.COLOR_RGB2HSV)
-    histogram = cv2.calcHist([hsv], [0, 1, 2], None, list(_BINS), list(_RANGES)).ravel()
+    mask = np.ascontiguousarray(mask[::step_y, ::step_x])
+    histogram = cv2.calcHist([hsv], [0, 1, 2], mask, list(_BINS), list(_RANGES)).ravel()
     roots: Floats = np.sqrt(histogram / max(histogram.sum(), 1)).astype(np.float32)
     return roots

@@ -32,8 +32,8 @@ CONFUSED = (
 
 _NOMINAL_RATE = 30.0  # frames/s; ByteTrack counts its buffer in these, we pass timestamps
 _SAME_PLACE = 0.6  # how far (in own sizes) a standing thing may be found from where it was lost
-_REACH = 3.0  # own sizes per second: how far a lost thing may have moved in a gap
-_SIZE_RATIO = 2.5  # a mended track may not change its longer side by more than this factor
+_REACH = 5.0  # own sizes per second: how far a lost thing may have moved in a gap
+_SIZE_RATIO = 4.0  # a mended track may not change its longer side by more than this factor
 _LOOKS_SHARE = 0.15  # how fast a track's look follows what is seen
 _SCORE_SHARE = 0.3  # how fast a track's confidence follows what is seen
 _FAINT = 0.4  # a detection of less than this share of its track's confidence may be a shadow
@@ -64,7 +64,11 @@ class _Identity:
 
 
 class Tracker:
-    """Gives the instances of one camera their numbers; never gives a number twice."""
+    """Gives the instances of one camera their numbers; never gives a number twice.
+
+    Confidences: a track begins at `activation`; detections of `high` look for their track first,
+    the others for one that is left over; those below `least` are not looked at.
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class Tracker:
         *,
         activation: float = 0.45,
         high: float = 0.4,
+        least: float = 0.0,
         minimum_iou: float = 0.1,
         minimum_frames: int = 2,
         lost_seconds: float = 0.6,
@@ -80,6 +85,7 @@ class Tracker:
     ) -> None:
         self._classes = tuple(classes)
         self._groups = _groups(self._classes)
+        self._least = least
         self._mend_seconds = mend_seconds
         self._carried_seconds = carried_seconds
         self._ious = [
@@ -114,6 +120,8 @@ class Tracker:
         """
         persons: dict[int, Box] = {}
         parts = []
+        if detections.confidence is not None:
+            detections = _rows(detections, detections.confidence >= self._least)
         class_ids = _class_ids(detections)
         for group, members in enumerate(self._groups):
             rows = _rows(detections, np.isin(class_ids, members))
@@ -152,7 +160,7 @@ class Tracker:
     ) -> sv.Detections:
         if len(rows) > 1 and len(self._groups[group]) > 1:
             rows = rows.with_nms(threshold=0.6, class_agnostic=True)
-        looks = [None if image is None else signature(image, box) for box in rows.xyxy]
+        looks = self._looks(group, rows.xyxy, image)
         look_of = {box.tobytes(): look for box, look in zip(rows.xyxy, looks, strict=True)}
         self._ious[group].expect(look_of)
         tracked = self._trackers[group].update(rows, timestamp=seconds)
@@ -184,6 +192,16 @@ class Tracker:
         tracked.tracker_id = np.array(numbers, int)
         tracked.class_id = np.array(class_ids, int)
         return tracked
+
+    def _looks(
+        self, group: int, boxes: npt.NDArray[Any], image: Image | None
+    ) -> list[Looks | None]:
+        part = self._ious[group].trust.part
+        if image is None:
+            return [None] * len(boxes)
+        if self._groups[group][0] != self._person:
+            return [signature(image, box, part) for box in boxes]
+        return [signature(image, box, part, [o for o in boxes if o[3] > box[3]]) for box in boxes]
 
     def _take_back(
         self,

@@ -7,6 +7,7 @@ import supervision as sv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.appearance import TRUNK, alike, signature
 from models.tracker import Tracker
 
 CLASSES = ("person", "cup", "bottle", "ball")
@@ -104,6 +105,41 @@ def test_people_who_meet_and_turn_back_keep_their_numbers_by_how_they_look() -> 
         seen_at.append(dict(zip(tracked.xyxy[:, 0].tolist(), ids(tracked), strict=True)))
     assert seen_at[5] == seen_at[35]
     assert len(seen_at[5]) == 2
+
+
+def test_half_of_one_who_is_covered_tells_who_it_is() -> None:
+    image = np.full((100, 200, 3), 128, np.uint8)
+    behind, nearer = np.array([20, 0, 60, 90]), np.array([40, 5, 80, 100])
+    image[:90, 20:60] = RED
+    alone = signature(image, behind, TRUNK)
+    image[5:100, 40:80] = BLUE
+    other = signature(image, nearer, TRUNK)
+    covered = signature(image, behind, TRUNK, nearer=[nearer])
+    assert alike(covered, alone) > 0.95
+    assert alike(covered, other) < 0.05
+    assert alike(signature(image, behind, TRUNK), alone) < 0.8
+    assert signature(image, behind, TRUNK, nearer=[np.array([0, 0, 200, 100])]) is None
+
+
+def test_what_is_suddenly_much_larger_is_something_else() -> None:
+    tracker = Tracker(CLASSES)
+    for i in range(10):
+        tracker.update(seen((CUP, 100, 100, 130, 130)), i * STEP)
+    for i in range(10, 12):
+        tracked = tracker.update(seen((CUP, 95, 95, 225, 135)), i * STEP)
+    assert ids(tracked) == [2]
+    tracker.update(seen((CUP, 101, 100, 131, 130)), 12 * STEP)
+    assert ids(tracker.update(seen((CUP, 101, 100, 131, 130)), 13 * STEP)) == [1]
+
+
+def test_what_is_too_faint_is_not_looked_at() -> None:
+    for least, told in ((0.0, [1]), (0.3, [])):
+        tracker = Tracker(CLASSES, least=least)
+        for i in range(5):
+            tracker.update(seen((CUP, 0, 0, 20, 20)), i * STEP)
+        faint = seen((CUP, 0, 0, 20, 20))
+        faint.confidence = np.array([0.2], np.float32)
+        assert ids(tracker.update(faint, 5 * STEP)) == told
 
 
 def test_one_who_takes_the_place_of_another_gets_a_new_number() -> None:
