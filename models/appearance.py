@@ -1,8 +1,8 @@
 """How an instance looks, in one short vector, and how that helps to tell apart who cross.
 
-Histograms of hue, saturation and brightness over the upper and the lower half of the box, as square
-roots, so that the product of two signatures is the mean of their Bhattacharyya coefficients: 1 is
-the same, 0 nothing alike.
+Histograms of hue, saturation and brightness over two bands of the box, as square roots, so that the
+product of two is a Bhattacharyya coefficient: 1 is the same, 0 nothing alike. Of people who are
+half hidden, what still shows is looked at.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +18,9 @@ Looks = Floats  # (2, 192): two bands of the box, rows of unit length or zeros
 
 _BINS = (8, 6, 4)  # hue, saturation, brightness
 _RANGES = (0, 180, 0, 256, 0, 256)  # of OpenCV's 8-bit HSV
+_EDGE = 0.2  # of the width of someone nearer, left and right, through which one sees
 _LEAST_SEEN = 0.15  # of a band; less tells nothing
 _UNKNOWN = 0.8  # likeness where a look is not known
-_LENGTH_RATIO = 2.5  # of longer sides from frame to frame; above it it is something else
 _MOST_PIXELS = 48  # a side; more would tell nothing new
 
 
@@ -83,7 +83,7 @@ class Trust:
     part: Part
 
 
-OF_PERSONS = Trust(exponent=4.0, least=0.05, stranger=0.3, part=TRUNK)
+OF_PERSONS = Trust(exponent=3.0, least=0.05, stranger=0.3, part=TRUNK)
 OF_THINGS = Trust(exponent=1.0, least=0.25, stranger=0.1, part=WHOLE)
 
 
@@ -107,9 +107,6 @@ class LookingIoU(BaseIoU):
 
     def _compute(self, boxes_1: Floats, boxes_2: Floats) -> Floats:
         overlap = np.asarray(self._overlap.compute(boxes_1, boxes_2), np.float32)
-        if len(boxes_1) and len(boxes_2):
-            ratio = _lengths(boxes_1)[:, None] / _lengths(boxes_2)
-            overlap[np.maximum(ratio, 1 / ratio) > _LENGTH_RATIO] = 0
         tracks, least = self.tracks(), self.trust.least
         if len(tracks) == len(boxes_1):
             for track, box in zip(tracks, boxes_1, strict=True):
@@ -123,12 +120,6 @@ class LookingIoU(BaseIoU):
         return overlap
 
 
-def _lengths(boxes: Floats) -> Floats:
-    """(N, 4) xyxy -> (N,) longer sides."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return np.asarray(np.maximum(sides.max(axis=1), 1), np.float32)
-
-
 def _span(start: float, end: float) -> slice:
     return slice(max(0, int(start)), max(0, int(np.ceil(end))))
 
@@ -140,7 +131,9 @@ def _histogram(
     patch = image[rows, columns]
     mask = np.ones(patch.shape[:2], np.uint8)
     for box in nearer:
-        left, top, right, bottom = (int(side) for side in box)
+        edge = _EDGE * (box[2] - box[0])
+        left, right = int(box[0] + edge), int(box[2] - edge)
+        top, bottom = int(box[1]), int(box[3])
         y, x = rows.start, columns.start
         mask[max(0, top - y) : max(0, bottom - y), max(0, left - x) : max(0, right - x)] = 0
     if not patch.size or mask.mean() < _LEAST_SEEN:

@@ -39,7 +39,8 @@ _SCORE_SHARE = 0.3  # how fast a track's confidence follows what is seen
 _FAINT = 0.4  # a detection of less than this share of its track's confidence may be a shadow
 _NOT_STRANGE = 0.3  # likeness of a thing in a hand to itself on the table
 _SHADOWS_LOOK_ALIKE = 0.2  # how much liker a shadow may be: the track has learnt from it
-_CLEAR = 0.1  # IoU with others of the group up to which a look is believed
+_TWIN = 0.7  # IoU of two boxes of one person, of which neither hides the other
+_CLEAR = 0.3  # IoU with others of the group up to which a look is believed
 _VOTES_HALF_LIFE = 2.0  # seconds; a class seen for long does not outvote what is seen now
 _RECOGNISED = 0.5  # more alike than this: the lost one may have moved further
 _NEAR_PERSON = 0.15  # person heights around the person's box that still count as "with them"
@@ -201,7 +202,11 @@ class Tracker:
             return [None] * len(boxes)
         if self._groups[group][0] != self._person:
             return [signature(image, box, part) for box in boxes]
-        return [signature(image, box, part, [o for o in boxes if o[3] > box[3]]) for box in boxes]
+        twins = sv.box_iou_batch(boxes, boxes) > _TWIN
+        return [
+            signature(image, box, part, boxes[(boxes[:, 3] > box[3]) & ~twins[row]])
+            for row, box in enumerate(boxes)
+        ]
 
     def _take_back(
         self,
