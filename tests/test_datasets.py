@@ -180,6 +180,13 @@ def test_malformed_annotations_are_one_line_with_file_place_and_reason(
     assert "\n" not in text
 
 
+def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = hico_file([["hold cup"], ["hold cup"]])
+    file["filenames"][1] = "HICO_0.jpg"
+    with pytest.raises(ModelError, match=r"HICO_0.jpg: two images of the data set have this name"):
+        open_dataset(write_hico(tmp_path, file), split="train")
+
+
 def test_a_json_that_is_cut_off_or_missing_is_told(tmp_path: Path) -> None:
     spec = write_hico(tmp_path, hico_file([["hold cup"]]))
     path = tmp_path / "instances_test2015.json"

@@ -207,6 +207,24 @@ def test_saved_vcoco_detections_are_scored(cli: Cli, tmp_path: Path) -> None:
     assert "100.00" in out
 
 
+def test_a_bundle_behind_a_detector_of_the_user_s_is_scored_on_vcoco_images(
+    cli: Cli, detector: Path, tmp_path: Path
+) -> None:
+    boxes: dict[str, Any] = {"boxes_h": [[30, 10, 70, 90]], "boxes_o": [[60, 40, 72, 52]]}
+    rows = [{**boxes, "file_name": f"{n}.png", "actions": [0], "objects": [42]} for n in range(3)]
+    folder = tmp_path / "vcoco"
+    (folder / "images").mkdir(parents=True)
+    (folder / "instances_vcoco_test.json").write_text(json.dumps({"annotations": rows}))
+    for row in rows:
+        PIL.Image.new("RGB", (128, 96)).save(folder / "images" / row["file_name"])
+    chosen = ("--bundle", "boxes", "--detector", detector, "--json")
+    code, out, err = cli("evaluate", "vcoco", "--data", f"vcoco:{folder}", *chosen)
+    assert code == 0, err
+    report = json.loads(out)
+    assert report["scenario_1"]["aps"] == report["scenario_2"]["aps"] == {"hold": 1}
+    assert report["unscored"] == 0
+
+
 def test_a_run_without_a_single_readable_image_ends_with_one_line(cli: Cli, tmp_path: Path) -> None:
     folder = vcoco_folder(tmp_path / "vcoco")
     code, out, err = cli("evaluate", "vcoco", "--data", f"vcoco:{folder}", "--bundle", "world")

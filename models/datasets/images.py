@@ -30,6 +30,9 @@ class AnnotatedImages:
         pairs: Sequence[Pairs],
         empty: frozenset[str] = frozenset(),
     ) -> None:
+        if len(set(keys)) != len(keys):
+            twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+            raise ModelError(f"{twice}: two images of the data set have this name")
         self.vocabulary, self.keys, self.empty = vocabulary, keys, empty
         self._files, self._pairs = files, pairs
 
