@@ -10,11 +10,15 @@ import PIL.Image
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from models.bundle import load_bundle
+from models.datasets.detections import DetectionCache
 from models.datasets.hico_facts import hico_vocabulary, interaction_table
+from models.datasets.images import SkippedImages
 from models.datasets.open import open_dataset
 from models.datasets.vcoco import vcoco_vocabulary
+from models.detector import open_detector
 from models.errors import ModelError
-from models.evaluation.scoring import Wording
+from models.evaluation.scoring import EXPONENTS, Wording, score_dataset
 from models.evaluation.triplets import (
     ImageTriplets,
     ScoredTriplets,
@@ -22,6 +26,7 @@ from models.evaluation.triplets import (
     load_triplets,
     save_triplets,
 )
+from models.scorer import load_scorer
 from models.training.world_frames import HELD_OUT, render_frames
 from models.vocabulary import Verb, Vocabulary
 from stream.cli import main
@@ -223,6 +228,34 @@ def test_a_bundle_behind_a_detector_of_the_user_s_is_scored_on_vcoco_images(
     report = json.loads(out)
     assert report["scenario_1"]["aps"] == report["scenario_2"]["aps"] == {"hold": 1}
     assert report["unscored"] == 0
+
+
+def test_scores_are_probabilities_times_what_the_detector_is_sure_of(
+    detector: Path, tmp_path: Path
+) -> None:
+    vcoco_folder(tmp_path)
+    for name in ("a.jpg", "b.jpg"):
+        PIL.Image.new("RGB", (128, 96)).save(tmp_path / name)
+    data = open_dataset(f"vcoco:{tmp_path}", split="test")
+    cache = DetectionCache(tmp_path / "kept", lambda: open_detector(str(detector)))
+    cache.fill(data, SkippedImages())
+    bundle = load_bundle("boxes")
+    plain, once, cmmp = (
+        score_dataset(
+            data,
+            load_scorer(bundle),
+            bundle.vocabulary,
+            cache,
+            exponent=exponent,
+            skipped=SkippedImages(),
+        )
+        for exponent in (0.0, 1.0, EXPONENTS["cmmp"])
+    )
+    cup = bundle.vocabulary.objects.index("cup")
+    assert len(plain.score) == 2 * bundle.vocabulary.validity[cup].sum()
+    assert plain.score.max() > 0.5  # it is held
+    assert once.score == pytest.approx(plain.score * 0.9 * 0.9, rel=1e-5)
+    assert cmmp.score == pytest.approx(plain.score * 0.81**2.8, rel=1e-5)
 
 
 def test_a_run_without_a_single_readable_image_ends_with_one_line(cli: Cli, tmp_path: Path) -> None:
