@@ -196,20 +196,24 @@ def open_bundle(settings: Settings) -> Bundle:
     return load_bundle(choose_bundle(settings.bundle, detector_given=detector_given))
 
 
-def make_detector(settings: Settings, bundle: Bundle) -> Detector:
-    """The user's, else the bundle's own."""
-    section = bundle.manifest.detector
-    classes = section.classes or CLASSES
+def detector_name(settings: Settings, bundle: Bundle) -> str:
+    """The user's, else the bundle's own; raises `ModelError` if there is neither."""
     if settings.detector is not None:
-        return open_detector(settings.detector, classes=classes, threshold=section.threshold)
-    if section.file is None:
+        return settings.detector
+    file = bundle.manifest.detector.file
+    if file is None:
         raise ModelError(
             f"bundle {bundle.name} has no detector of its own: give --detector "
             "yolox.onnx or the name of a transformers model"
         )
-    return open_detector(
-        str(bundle.path(section.file)), classes=classes, threshold=section.threshold
-    )
+    return str(bundle.path(file))
+
+
+def make_detector(settings: Settings, bundle: Bundle) -> Detector:
+    """Opened as its bundle wants it."""
+    section = bundle.manifest.detector
+    name, classes = detector_name(settings, bundle), section.classes or CLASSES
+    return open_detector(name, classes=classes, threshold=section.threshold)
 
 
 def make_smoothing(settings: Settings, bundle: Bundle) -> Smoothing:

@@ -16,7 +16,16 @@ import typer
 from configs.settings import Camera, SettingsError, load
 from models.errors import ModelError
 from storage.errors import StorageError
-from stream import cli_bench, cli_db, cli_demo, cli_models, cli_replay, cli_services, cli_train
+from stream import (
+    cli_bench,
+    cli_db,
+    cli_demo,
+    cli_evaluate,
+    cli_models,
+    cli_replay,
+    cli_services,
+    cli_train,
+)
 from stream.cli_options import (
     BundleOption,
     ConfigOption,
@@ -46,7 +55,7 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_bench.bench_app, name="bench")
 app.add_typer(cli_train.world_app, name="world")
 app.add_typer(cli_train.train_app, name="train")
-app.add_typer(cli_train.evaluate_app, name="evaluate")
+app.add_typer(cli_evaluate.app, name="evaluate")
 
 
 @app.command()

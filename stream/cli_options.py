@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what some of them mean."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,5 +25,12 @@ JsonOption = Annotated[
 ]
 ClipsOption = Annotated[int, typer.Option("--clips", min=1, help="How many held-out clips.")]
 DataOption = Annotated[
-    str, typer.Option("--data", help="Where the data lie: vcoco:PATH of the folder.")
+    str, typer.Option("--data", help="Where the data lie: hicodet:PATH or vcoco:PATH.")
 ]
+
+
+def vcoco_folder(data: str) -> Path:
+    kind, _, place = data.partition(":")
+    if kind != "vcoco" or not place:
+        raise typer.BadParameter(f"--data {data!r}: write vcoco:PATH of the folder")
+    return Path(place)

@@ -1,4 +1,4 @@
-"""`stream world`, `stream train` and `stream evaluate`."""
+"""`stream world` and `stream train`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from stream.cli_options import BundleOption, ClipsOption, DataOption
-from stream.cli_output import errors_console, show_rows
+from stream.cli_options import DataOption, vcoco_folder
+from stream.cli_output import errors_console
 
 world_app = typer.Typer(help="The procedural world of the demo.", no_args_is_help=True)
 train_app = typer.Typer(help="Make the bundles anew.", no_args_is_help=True)
-evaluate_app = typer.Typer(help="Measure the bundles.", no_args_is_help=True)
 
 
 @world_app.command("render")
@@ -70,56 +69,3 @@ def train_boxes(
 
     manifest = train(vcoco_folder(data), out, seed=seed)
     typer.echo(f"{out}: {manifest.name} {manifest.version}")
-
-
-@evaluate_app.command("boxes")
-def evaluate_boxes(data: DataOption, bundle: BundleOption = None) -> None:
-    """Mean AP over annotated V-COCO test pairs, with controls beside it."""
-    from models.bundle import load_bundle
-    from models.evaluation.boxes import evaluate_boxes as evaluate
-
-    report = evaluate(load_bundle(bundle or "boxes"), vcoco_folder(data))
-    rows = [(name, f"{ap:.3f}") for name, ap in sorted(report.per_action.items())]
-    show_rows(("action", "AP"), rows, title=f"{report.pairs} pairs")
-    rows = [("bundle", f"{report.mean:.3f}")]
-    rows += [(name, f"{mean:.3f}") for name, mean in report.controls.items()]
-    show_rows(("mean AP of", ""), rows)
-    typer.echo(f"probability above one half for strangers: {report.false_alarms:.4f} of cells")
-
-
-@evaluate_app.command("world")
-def evaluate_world(clips: ClipsOption = 40, bundle: BundleOption = None) -> None:
-    """Held-out world clips through the real stages: events found, missed and invented."""
-    from configs.settings import load
-    from models.bundle import load_bundle
-    from models.scorer import load_scorer
-    from stream.build import make_detector
-    from stream.evaluate import evaluate_world as evaluate
-
-    chosen = load_bundle(bundle or "world")
-    console = errors_console()
-    report = evaluate(
-        chosen,
-        make_detector(load(None), chosen),
-        load_scorer(chosen),
-        clips=clips,
-        on_clip=lambda seed: console.print(f"clip {seed}"),
-    )
-    rows = [
-        (row.boxes, row.filter, kind, *(f"{value:.3f}" for value in values))
-        for row in report.rows
-        for kind, values in (("intervals", row.intervals), ("moments", row.moments))
-    ]
-    title = f"{report.clips} held-out clips, {report.minutes:.1f} minutes"
-    columns = ("boxes", "filter", "events", "precision", "recall", "F1")
-    show_rows(columns, rows, title=title)
-    typer.echo(f"detector: mAP50 {report.detection.map50:.3f}, ", nl=False)
-    typer.echo(f"mAP50:95 {report.detection.map50_95:.3f}")
-    typer.echo(f"identity switches a minute: {report.switches:.1f}")
-
-
-def vcoco_folder(data: str) -> Path:
-    kind, _, place = data.partition(":")
-    if kind != "vcoco" or not place:
-        raise typer.BadParameter(f"--data {data!r}: write vcoco:PATH of the folder")
-    return Path(place)

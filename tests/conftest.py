@@ -8,16 +8,18 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy.orm import Session, sessionmaker
 
+from models.coco import CLASSES
 from storage.database import make_engine, make_sessions, upgrade
 
 
@@ -221,3 +223,32 @@ def make_video(tmp_path: Path) -> MakeVideo:
 def video(make_video: MakeVideo) -> Path:
     """One second of H.264, 25 frames of 128x96."""
     return make_video()
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Path:
+    """An ONNX detector that sees a person and a cup at their hand in every picture of 128x96."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    held = [[30.0, 10, 70, 90], [60, 40, 72, 52]]
+    values: dict[str, npt.NDArray[Any]] = {
+        "boxes": np.array([held], np.float32),
+        "scores": np.array([[0.9, 0.9]], np.float32),
+        "labels": np.array([[CLASSES.index("person"), CLASSES.index("cup")]], np.int64),
+    }
+    kinds = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64}
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
+        for name, value in values.items()
+    ]
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 96, 128])
+    outputs = [
+        helper.make_tensor_value_info(name, kinds[value.dtype], value.shape)
+        for name, value in values.items()
+    ]
+    graph = helper.make_graph(nodes, "still", [picture], outputs)
+    opsets = [helper.make_opsetid("", 17)]
+    path = tmp_path / "still.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+    return path

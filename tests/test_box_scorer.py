@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 from models.box_scorer import BoxScorer, BoxScorerConfig
+from models.datasets.vcoco import vcoco_vocabulary
 from models.errors import ModelError
 from models.evaluation.boxes import average_precision, evaluate_boxes
 from models.pairs import FEATURES
-from models.training.boxes import Pairs, calibrate, fit, vcoco_vocabulary, with_strangers
+from models.training.boxes import Pairs, calibrate, fit, with_strangers
 from models.vocabulary import Verb, Vocabulary
 
 VCOCO = Path(__file__).parents[2] / "shared" / "data" / "vcoco"

@@ -10,16 +10,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import DetectorSection, load_bundle, write_manifest
-from models.coco import CLASSES
 from storage.bus import Bus
 from storage.database import make_engine, make_sessions
 from storage.repository import find_interactions
@@ -36,32 +34,6 @@ class RedisServer(Protocol):
 Cli = Callable[..., tuple[int, str, str]]
 
 ROOT = Path(__file__).parents[1]
-HELD = [[30.0, 10, 70, 90], [60, 40, 72, 52]]  # a person and a cup at their hand
-
-
-@pytest.fixture
-def detector(tmp_path: Path) -> Path:
-    """An ONNX detector that sees the same person and cup in every picture of 128x96."""
-    values: dict[str, npt.NDArray[Any]] = {
-        "boxes": np.array([HELD], np.float32),
-        "scores": np.array([[0.9, 0.9]], np.float32),
-        "labels": np.array([[CLASSES.index("person"), CLASSES.index("cup")]], np.int64),
-    }
-    kinds = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64}
-    nodes = [
-        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
-        for name, value in values.items()
-    ]
-    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 96, 128])
-    outputs = [
-        helper.make_tensor_value_info(name, kinds[value.dtype], value.shape)
-        for name, value in values.items()
-    ]
-    graph = helper.make_graph(nodes, "still", [picture], outputs)
-    opsets = [helper.make_opsetid("", 17)]
-    path = tmp_path / "still.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
-    return path
 
 
 @pytest.fixture

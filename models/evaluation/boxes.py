@@ -14,7 +14,8 @@ import torch
 
 from models.box_scorer import BoxScorer
 from models.bundle import Bundle
-from models.training.boxes import Pairs, fit, read_vcoco, vcoco_pairs, with_strangers
+from models.datasets.vcoco import read_vcoco
+from models.training.boxes import Pairs, fit, vcoco_pairs, with_strangers
 from models.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]

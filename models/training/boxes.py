@@ -17,42 +17,14 @@ from torch import Tensor, nn
 
 from models.box_scorer import BoxScorer, BoxScorerConfig
 from models.bundle import Calibration, DetectorSection, Manifest, ScorerSection, write_manifest
-from models.errors import ModelError
+from models.datasets.vcoco import ACTIONS, VcocoImage, read_vcoco, vcoco_vocabulary
 from models.pairs import pair_features
-from models.vocabulary import FOLDER, Verb, Vocabulary
+from models.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
 
 SCORER_FILE = "scorer.safetensors"
 SETTINGS = Path(__file__).parent / "settings"  # hand-set parts of the bundles, by name
-
-# V-COCO's action names -> ours, and whether it happens at a point in time.
-ACTIONS = {
-    "hold obj": ("hold", False),
-    "sit instr": ("sit on", False),
-    "ride instr": ("ride", False),
-    "look obj": ("look at", False),
-    "hit instr": ("hit with", True),
-    "hit obj": ("hit", True),
-    "eat obj": ("eat", False),
-    "eat instr": ("eat with", False),
-    "jump instr": ("jump on", True),
-    "lay instr": ("lie on", False),
-    "talk_on_phone instr": ("talk on phone", False),
-    "carry obj": ("carry", False),
-    "throw obj": ("throw", True),
-    "catch obj": ("catch", True),
-    "cut instr": ("cut with", False),
-    "cut obj": ("cut", False),
-    "work_on_computer instr": ("work on computer", False),
-    "ski instr": ("ski", False),
-    "surf instr": ("surf", False),
-    "skateboard instr": ("skateboard", False),
-    "drink instr": ("drink with", False),
-    "kick obj": ("kick", True),
-    "read obj": ("read", False),
-    "snowboard instr": ("snowboard", False),
-}
 
 _HELD_OUT = 0.15  # of the training images: for calibration
 _STRANGERS = 1  # things of other images put beside a person, for every annotated pair of boxes
@@ -87,7 +59,7 @@ class Pairs:
 
 def train_boxes(data: Path, out: Path, *, seed: int = 0) -> Manifest:
     """Train on V-COCO's trainval annotations in `data`; write the bundle's folder `out`."""
-    annotations = read_vcoco(data, "trainval")
+    annotations = [image for image in read_vcoco(data, "trainval") if image.actions]
     vocabulary = vcoco_vocabulary()
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(annotations))
@@ -123,40 +95,21 @@ def read_settings(name: str) -> dict[str, Any]:
     return settings
 
 
-def read_vcoco(folder: Path, part: str) -> list[dict[str, Any]]:
-    """Annotations of `instances_vcoco_{part}.json` in the UPT form."""
-    path = folder / f"instances_vcoco_{part}.json"
-    try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text())["annotations"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: not V-COCO annotations ({error})") from error
-    return [row for row in rows if row["boxes_h"]]
-
-
-def vcoco_vocabulary() -> Vocabulary:
-    """V-COCO's 24 actions under our names, over the 80 COCO classes."""
-    facts = json.loads((FOLDER / "vcoco.json").read_text())
-    verbs = tuple(
-        Verb(ACTIONS[action][0], sentence, ACTIONS[action][1])
-        for action, sentence in zip(facts["actions"], facts["action_prompts"], strict=True)
-    )
-    allowed = tuple(tuple(row) for row in facts["object0based_to_actions"])
-    return Vocabulary("vcoco", verbs, tuple(facts["objects"][1:]), allowed)
-
-
-def vcoco_pairs(annotations: Sequence[dict[str, Any]]) -> Pairs:
+def vcoco_pairs(annotations: Sequence[VcocoImage]) -> Pairs:
     """Every annotated person with every annotated thing of their image; unnamed: no action.
 
     The annotations carry no picture size; the far corner of the boxes stands in for it.
     """
     human, thing, size, classes, labels = [], [], [], [], []
     for image in annotations:
-        people, person_of = _distinct(image["boxes_h"])
-        things, thing_of = _distinct(image["boxes_o"])
+        if not image.actions:
+            continue
+        people, person_of = _distinct(image.boxes_h)
+        things, thing_of = _distinct(image.boxes_o)
         corner = np.maximum(people[:, 2:].max(0), things[:, 2:].max(0))
-        class_of = dict(zip(thing_of, image["objects"], strict=True))
+        class_of = dict(zip(thing_of, image.objects, strict=True))
         done: dict[tuple[int, int], set[int]] = {}
-        for h, t, action in zip(person_of, thing_of, image["actions"], strict=True):
+        for h, t, action in zip(person_of, thing_of, image.actions, strict=True):
             done.setdefault((h, t), set()).add(action)
         for h, person in enumerate(people):
             for t, box in enumerate(things):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from models.bundle import DetectorSection, Manifest, ScorerSection, write_manifest
+from models.datasets.world import HIDDEN, world_vocabulary
 from models.heatmap_detector import export_onnx
 from models.training.boxes import (
     SCORER_FILE,
@@ -17,14 +18,12 @@ from models.training.boxes import (
 )
 from models.training.world_detector import Progress, train_world_detector
 from models.training.world_frames import RENDERED, read_clip, render_frames
-from models.vocabulary import Verb, Vocabulary
-from models.world.truth import ACTS, CLASSES, MOMENT_VERBS, PICK_UP, UNSEEN, VERBS
+from models.world.truth import CLASSES, UNSEEN, VERBS
 
 DETECTOR_FILE = "detector.onnx"
 
 _CLIPS = 3000
 _CALIBRATION_CLIPS = 300  # the last ones; the scorer does not train on them
-_HIDDEN = 0.75  # occluded more than this: no detector finds it
 _NEAR = 1.0  # person heights
 
 
@@ -71,20 +70,6 @@ def finish_bundle(clips: Sequence[Path], out: Path, *, seed: int = 0) -> Manifes
     return manifest
 
 
-def world_vocabulary() -> Vocabulary:
-    """The world's verbs and things; every act may be done with its things alone."""
-    things = CLASSES[1:]
-    done = {PICK_UP: ACTS["hold"], **ACTS}
-    verbs = tuple(
-        Verb(name, f"a photo of a person {_GERUNDS[name]} an object", name in MOMENT_VERBS)
-        for name in VERBS
-    )
-    allowed = tuple(
-        tuple(v for v, name in enumerate(VERBS) if thing in done[name]) for thing in things
-    )
-    return Vocabulary("world", verbs, things, allowed)
-
-
 def world_pairs(clips: Sequence[Path], *, with_unseen: bool = True) -> Pairs:
     """Persons and near things of all frames, with or without the pairs of zero-shot tests."""
     human, thing, classes, labels = [], [], [], []
@@ -92,7 +77,7 @@ def world_pairs(clips: Sequence[Path], *, with_unseen: bool = True) -> Pairs:
     column = {name: v for v, name in enumerate(VERBS)}
     for clip in clips:
         for frame in read_clip(clip)[1]:
-            seen = [i for i in frame.instances if i.occlusion <= _HIDDEN]
+            seen = [i for i in frame.instances if i.occlusion <= HIDDEN]
             done = {(pair.human, pair.object): pair.verbs for pair in frame.pairs}
             for person in (i for i in seen if i.class_name == "person"):
                 reach = _NEAR * (person.box[3] - person.box[1])
@@ -120,22 +105,3 @@ def _apart(person: Sequence[float], thing: Sequence[float]) -> float:
     dx = max(0.0, person[0] - thing[2], thing[0] - person[2])
     dy = max(0.0, person[1] - thing[3], thing[1] - person[3])
     return float(np.hypot(dx, dy))
-
-
-_GERUNDS = {
-    "hold": "holding",
-    "carry": "carrying",
-    "pick up": "picking up",
-    "drink with": "drinking with",
-    "read": "reading",
-    "sit on": "sitting on",
-    "stand on": "standing on",
-    "ride": "riding",
-    "push": "pushing",
-    "pull": "pulling",
-    "kick": "kicking",
-    "throw": "throwing",
-    "open": "opening",
-    "wear": "wearing",
-    "talk on": "talking on",
-}

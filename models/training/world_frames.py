@@ -17,7 +17,8 @@ from models.heatmap_detector import HEIGHT, WIDTH
 from models.world.render import World
 from models.world.truth import FrameTruth
 
-FIRST_SEED = 100_000  # of training clips; seeds from 10,000 to 10,999 are held out for evaluation
+FIRST_SEED = 100_000  # of training clips
+HELD_OUT = range(10_000, 11_000)  # seeds for evaluation; nothing is trained or tuned on these
 CLIP_SECONDS = 8.0
 RENDERED = 384, 288  # width and height of a clip
 RENDERED_TO_INPUT = WIDTH / RENDERED[0]  # factor of boxes; both are 4:3
@@ -25,10 +26,12 @@ _WORKERS = os.cpu_count() or 1
 EVERY = 8  # frames next to each other show the same
 
 
-def render_frames(folder: Path, clips: int, *, on_clip: Callable[[int], None]) -> list[Path]:
+def render_frames(
+    folder: Path, clips: int, *, on_clip: Callable[[int], None], first_seed: int = FIRST_SEED
+) -> list[Path]:
     """Clips that are not there yet are rendered in parallel; returns all files in order."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{FIRST_SEED + i}.npz" for i in range(clips)]
+    paths = [folder / f"{first_seed + i}.npz" for i in range(clips)]
     missing = [path for path in paths if not path.exists()]
     if not missing:
         return paths
