@@ -206,9 +206,8 @@ def make_detector(settings: Settings, bundle: Bundle) -> Detector:
             f"bundle {bundle.name} has no detector of its own: give --detector "
             "yolox.onnx or the name of a transformers model"
         )
-    return open_detector(
-        str(bundle.path(section.file)), classes=classes, threshold=section.threshold
-    )
+    path = bundle.folder if section.kind == "transformers" else bundle.path(section.file)
+    return open_detector(str(path), classes=classes, threshold=section.threshold)
 
 
 def make_smoothing(settings: Settings, bundle: Bundle) -> Smoothing:
