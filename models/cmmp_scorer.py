@@ -25,7 +25,7 @@ Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
-class _Frame:
+class Frame:
     """What one frame brings: its pairs, and the instances that are in them, people first."""
 
     pairs: npt.NDArray[np.int64]  # (P, 2) rows of the detections
@@ -76,9 +76,7 @@ class CMMPScorer:
         self, images: Sequence[Image], detections: Sequence[sv.Detections]
     ) -> list[PairScores]:
         """One result a frame; frames without a pair are not encoded."""
-        frames = [
-            self._frame(image, found) for image, found in zip(images, detections, strict=True)
-        ]
+        frames = [self.frame(image, found) for image, found in zip(images, detections, strict=True)]
         useful = [i for i, frame in enumerate(frames) if len(frame.pairs)]
         found_vectors = self._run([images[i] for i in useful], [frames[i] for i in useful])
         vectors = dict(zip(useful, found_vectors, strict=True))
@@ -90,7 +88,8 @@ class CMMPScorer:
             results.append(self._evidence.scores(ids, frame.pairs, frame.classes, q, logits))
         return results
 
-    def _frame(self, image: Image, found: sv.Detections) -> _Frame:
+    def frame(self, image: Image, found: sv.Detections) -> Frame:
+        """The near pairs of tracked instances, and these instances for the network."""
         pairs = select_pairs(found, frozenset(self._vocabulary))
         names = found.data.get("class_name", np.zeros(0, object))
         humans, things = np.unique(pairs[:, 0]), np.unique(pairs[:, 1])
@@ -111,23 +110,23 @@ class CMMPScorer:
             ]
         )
         classes = np.array([self._vocabulary[names[row]] for row in pairs[:, 1]], np.int64)
-        return _Frame(pairs, classes, instances, self._tensor(pairing))
+        return Frame(pairs, classes, instances, self._tensor(pairing))
 
     @torch.inference_mode()
-    def _run(self, images: Sequence[Image], frames: Sequence[_Frame]) -> list[Floats]:
+    def _run(self, images: Sequence[Image], frames: Sequence[Frame]) -> list[Floats]:
         """Pair vectors (P, D) of each frame; every frame has a pair."""
         if not frames:
             return []
         model = self._model
         context, padding = model.context([frame.instances for frame in frames], self._patterns)
-        pixels = torch.stack([self._pixels(image) for image in images]).to(self._dtype)
+        pixels = torch.stack([self.pixels(image) for image in images]).to(self._dtype)
         maps = model.encoder(pixels, context.to(self._dtype), padding).float()  # (B, D, g, g)
         return [
             model.pair_vectors(model.pool(each, frame.instances, frame.pairing)).cpu().numpy()
             for each, frame in zip(maps, frames, strict=True)
         ]
 
-    def _pixels(self, image: Image) -> Tensor:
+    def pixels(self, image: Image) -> Tensor:
         """(3, S, S) float32: squashed to a square in one step, not by way of the detector's."""
         side = self._model.config.image_size
         small = min(image.shape[:2]) < side

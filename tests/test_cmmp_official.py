@@ -147,7 +147,7 @@ class Part:
     def attend(self, name: str, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         weights, biases = (t.chunk(3) for t in self.of(f"{name}.in_proj_"))
         q, k, v = (
-            F.linear(x, w, b).unflatten(1, (8, 32)).transpose(0, 1)
+            F.linear(x, w, b).view(-1, 8, 32).transpose(0, 1)
             for x, w, b in zip((query, key, value), weights, biases, strict=True)
         )
         seen = (q @ k.transpose(1, 2) / 32**0.5).softmax(-1) @ v  # (8, n, 32)
@@ -190,7 +190,7 @@ def test_every_fault_of_a_detr_is_named() -> None:
         with pytest.raises(ModelError, match=said):
             convert_detr({**state, **change})
     del state["query_embed.weight"]
-    with pytest.raises(ModelError, match="missing: model.query_position_embeddings"):
+    with pytest.raises(ModelError, match=r"missing: model\.query_position_embeddings"):
         convert_detr(state)
 
 

@@ -25,25 +25,9 @@ from models.vocabulary import Verb, Vocabulary
 ARCHITECTURES = {"B16": "ViT-B-16-quickgelu", "L14": "ViT-L-14-336-quickgelu"}
 _DETECTOR_FILE = "model.safetensors"  # the name that transformers gives
 _TOWER_SIZES = ("image_size", "patch", "width", "layers", "text_width", "text_layers", "dim")
-_MOMENTS = frozenset(  # the others last
-    [
-        "break",
-        "catch",
-        "exit",
-        "flip",
-        "flush",
-        "hit",
-        "hop on",
-        "kick",
-        "launch",
-        "pick",
-        "pick up",
-        "punch",
-        "release",
-        "stab",
-        "throw",
-        "toast",
-    ]
+_MOMENTS = frozenset(  # of HICO's verbs; the others last
+    {"break", "catch", "exit", "flip", "flush", "hit", "hop on", "kick", "launch", "pick"}
+    | {"pick up", "punch", "release", "stab", "throw", "toast"}
 )
 _LICENCES = {
     "CMMP weights": "none granted by their authors",
