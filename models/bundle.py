@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +18,7 @@ from models.vocabulary import Vocabulary
 
 MANIFEST = "bundle.json"
 INSIDE = Path(__file__).parent / "bundles"  # the ones that come with the program
+TRANSFORMERS_FILES = ("config.json", "preprocessor_config.json")
 _PICKLES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
 
 
@@ -28,16 +29,46 @@ class _Section(BaseModel):
 class DetectorSection(_Section):
     """The detector inside the bundle, or none: then the user names one."""
 
-    file: str | None = None
+    kind: Literal["onnx", "transformers"] = "onnx"
+    file: str | None = None  # transformers: the weights, its two json files beside them
     classes: tuple[str, ...] | None = None  # None: COCO
     threshold: float = 0.1
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        if self.file is None:
+            return ()
+        return (self.file, *(TRANSFORMERS_FILES if self.kind == "transformers" else ()))
 
-class ScorerSection(_Section):
-    """How pairs are scored."""
+
+class BoxesSection(_Section):
+    """Pairs are scored by class and boxes alone."""
 
     kind: Literal["boxes"]
     file: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,)
+
+
+class CMMPSection(_Section):
+    """Pairs are scored by CMMP on a CLIP of its own."""
+
+    kind: Literal["cmmp"]
+    file: str  # CMMP's weights, and its texts where they were encoded before
+    clip: str  # the towers, under open_clip's names
+    architecture: str | None = None  # a configuration of open_clip's, else `sizes` say it all
+    sizes: dict[str, Any] = Field(default_factory=dict)  # models.cmmp.network.CMMPConfig
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of pixels 0..1, ImageNet's
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file, self.clip)
+
+
+ScorerSection = Annotated[BoxesSection | CMMPSection, Field(discriminator="kind")]
 
 
 class Calibration(_Section):
@@ -132,16 +163,16 @@ def load_bundle(name: str) -> Bundle:
         raise ModelError(f"{folder / MANIFEST}: {where}: {first['msg']}") from error
     for file, digest in manifest.files.items():
         _verify(folder, file, digest)
-    for used in (manifest.detector.file, manifest.scorer.file):
-        if used is not None and used not in manifest.files:
+    for used in (*manifest.detector.files, *manifest.scorer.files):
+        if used not in manifest.files:
             raise ModelError(f"{folder / MANIFEST}: {used} is used but has no hash under files")
     return Bundle(folder, manifest, hashlib.sha256(text.encode()).hexdigest()[:12])
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `bundle.json` with fresh hashes of the files it names."""
-    used = sorted(f for f in (manifest.detector.file, manifest.scorer.file) if f is not None)
-    hashes = {name: _sha256(folder / name) for name in used}
+    used = {*manifest.detector.files, *manifest.scorer.files}
+    hashes = {name: _sha256(folder / name) for name in sorted(used)}
     row = manifest.model_copy(update={"files": hashes}).model_dump(mode="json")
     (folder / MANIFEST).write_text(json.dumps(row, indent=1, ensure_ascii=False) + "\n")
 

@@ -20,6 +20,8 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     """What large matrix products run in: bfloat16 where the device has it in hardware."""
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
+    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+        return torch.bfloat16
     return torch.float32
 
 

@@ -1,87 +1,38 @@
 """`PairScorer`: tracked instances of a round in, verb evidence of every near pair out."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import supervision as sv
-import torch
 
+from models.box_pairs import BoxPairScorer, Image
 from models.box_scorer import BoxScorer
-from models.bundle import Bundle, Calibration
-from models.errors import ModelError
-from models.pairs import PairScores, pair_features, select_pairs
-from models.vocabulary import Vocabulary
-
-Image = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
+from models.bundle import BoxesSection, Bundle
+from models.evidence import Floats
+from models.pairs import PairScores
 
 
-class PairScorer:
-    """Scores pairs with a box scorer; pictures are taken for their size alone."""
-
-    def __init__(
-        self, network: BoxScorer, vocabulary: Vocabulary, calibration: dict[str, Calibration]
-    ) -> None:
-        if network.config.classes != len(vocabulary.objects) or network.config.verbs != len(
-            vocabulary.verbs
-        ):
-            raise ModelError("the scorer's sizes differ from its vocabulary's")
-        self._network = network
-        self._objects = frozenset(vocabulary.objects)
-        self._index = {name: i for i, name in enumerate(vocabulary.objects)}
-        self._validity = vocabulary.validity
-        verbs = [calibration.get(name, Calibration()) for name in vocabulary.verb_names]
-        self._scale = np.array([verb.scale for verb in verbs], np.float32)
-        self._bias = np.array([verb.bias for verb in verbs], np.float32)
+class PairScorer(Protocol):
+    """Scores the near pairs of tracked people and things."""
 
     @property
     def prototypes(self) -> Floats:
         """(V, D): logits are the pair vectors times these."""
-        prototypes: Floats = self._network.prototypes.detach().float().numpy()
-        return prototypes
 
     def score(
         self, images: Sequence[Image], detections: Sequence[sv.Detections]
     ) -> list[PairScores]:
-        """One result a frame; all pairs of the round go through the network together."""
-        if not images:
-            return []
-        pairs = [select_pairs(found, self._objects) for found in detections]
-        features, classes = [], []
-        for image, found, rows in zip(images, detections, pairs, strict=True):
-            size = np.array([image.shape[1], image.shape[0]], np.float32)
-            boxes = found.xyxy.astype(np.float32)
-            features.append(pair_features(boxes[rows[:, 0]], boxes[rows[:, 1]], size))
-            names = found.data.get("class_name", np.zeros(0, object))
-            classes.append(np.array([self._index[names[row]] for row in rows[:, 1]], np.int64))
-        vectors, logits = self._run(np.concatenate(features), np.concatenate(classes))
-        evidence = self._scale * logits + self._bias
-        evidence[~self._validity[np.concatenate(classes)]] = -np.inf
-        results, start = [], 0
-        for found, rows in zip(detections, pairs, strict=True):
-            end = start + len(rows)
-            ids = np.zeros(0, np.int64) if found.tracker_id is None else found.tracker_id
-            results.append(
-                PairScores(
-                    ids[rows[:, 0]].astype(np.int64),
-                    ids[rows[:, 1]].astype(np.int64),
-                    logits[start:end],
-                    vectors[start:end].astype(np.float16),
-                    evidence[start:end],
-                )
-            )
-            start = end
-        return results
-
-    def _run(self, features: Floats, classes: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-        with torch.inference_mode():
-            q = self._network.vectors(torch.from_numpy(features), torch.from_numpy(classes))
-            logits = q @ self._network.prototypes.T
-        return q.numpy(), logits.numpy()
+        """One result a frame; all frames of the round are scored together."""
 
 
 def load_scorer(bundle: Bundle) -> PairScorer:
     """The scorer that a bundle names."""
-    network = BoxScorer.load(bundle.path(bundle.manifest.scorer.file))
-    return PairScorer(network, bundle.vocabulary, bundle.manifest.calibration)
+    section, calibration = bundle.manifest.scorer, bundle.manifest.calibration
+    if isinstance(section, BoxesSection):
+        network = BoxScorer.load(bundle.path(section.file))
+        return BoxPairScorer(network, bundle.vocabulary, calibration)
+    from models.cmmp.weights import load_cmmp  # open_clip takes a second to import
+    from models.cmmp_scorer import CMMPScorer
+
+    model = load_cmmp(section, bundle.folder, bundle.vocabulary)
+    return CMMPScorer(model, bundle.vocabulary, calibration, section.mean, section.std)

@@ -200,13 +200,13 @@ def detector_name(settings: Settings, bundle: Bundle) -> str:
     """The user's, else the bundle's own; raises `ModelError` if there is neither."""
     if settings.detector is not None:
         return settings.detector
-    file = bundle.manifest.detector.file
-    if file is None:
+    section = bundle.manifest.detector
+    if section.file is None:
         raise ModelError(
             f"bundle {bundle.name} has no detector of its own: give --detector "
             "yolox.onnx or the name of a transformers model"
         )
-    return str(bundle.path(file))
+    return str(bundle.folder if section.kind == "transformers" else bundle.path(section.file))
 
 
 def make_detector(settings: Settings, bundle: Bundle) -> Detector:

@@ -124,3 +124,33 @@ def bench_queries(
         f"{deleted:,} interactions of one day deleted in {seconds:.1f} s; "
         f"ten new ones meanwhile took {longest:.0f} ms at most"
     )
+
+
+@bench_app.command("scorer")
+def bench_scorer(
+    architecture: Annotated[
+        str, typer.Option("--clip", help="An architecture of open_clip, with QuickGELU.")
+    ] = "ViT-B-16-quickgelu",
+    batches: Annotated[str, typer.Option("--batches", help="Frames in a round.")] = "1,4,16",
+) -> None:
+    """CMMP with random weights, 8 people and 12 things a frame: ours against the plain way."""
+    from stream.bench_scorer import bench_scorer as bench
+
+    try:
+        numbers = [int(part) for part in batches.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{batches!r} is no list of whole numbers") from error
+    if min(numbers) < 1:
+        raise typer.BadParameter("a round has one frame at least")
+    rows = [
+        (
+            str(speed.batch),
+            f"{speed.naive:.0f}",
+            f"{speed.ours:.0f}",
+            f"{speed.gain:.1f}",
+            f"{speed.error:.1e}",
+        )
+        for speed in bench(numbers, architecture=architecture)
+    ]
+    columns = ("batch", "naive", "ours", "times faster", "largest difference")
+    show_rows(columns, rows, title="milliseconds a frame; difference of probabilities")

@@ -1,12 +1,13 @@
 """`stream models`: which bundles are installed, what is in them, whether they are whole."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stream.cli_output import show_rows
 
-app = typer.Typer(help="Model bundles: list, show, verify.", no_args_is_help=True)
+app = typer.Typer(help="Model bundles: list, show, verify, import.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(help="An installed bundle or a bundle's folder.")]
 
@@ -37,6 +38,7 @@ def show_bundle(name: NameArgument) -> None:
         ("hash", bundle.hash),
         ("folder", str(bundle.folder)),
         ("footage", manifest.footage),
+        ("scorer", manifest.scorer.kind),
         ("verbs", ", ".join(vocabulary.verb_names)),
         ("objects", ", ".join(vocabulary.objects)),
         *((f"licence of {what}", licence) for what, licence in manifest.licences.items()),
@@ -52,3 +54,19 @@ def verify_bundle(name: NameArgument) -> None:
 
     bundle = load_bundle(name)
     typer.echo(f"{bundle.name} {bundle.hash}: {len(bundle.manifest.files)} files are as they were")
+
+
+@app.command("import")
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="The authors' checkpoint, .pt or .safetensors.")],
+    clip: Annotated[str, typer.Option("--clip", help="Its CLIP: B16 or L14.")],
+    out: Annotated[Path, typer.Option("--out", help="The bundle's folder, new or empty.")],
+) -> None:
+    """Turn official CMMP weights, their detector included, into a bundle."""
+    from models.bundle import load_bundle
+    from models.cmmp.official import import_official
+
+    bundle = load_bundle(str(import_official(file, clip, out)))
+    for what, licence in bundle.manifest.licences.items():
+        typer.echo(f"licence of {what}: {licence}")
+    typer.echo(f"{bundle.name} {bundle.hash}: {bundle.folder}")

@@ -9,9 +9,9 @@ import pytest
 from models.box_scorer import BoxScorer, BoxScorerConfig
 from models.bundle import (
     MANIFEST,
+    BoxesSection,
     DetectorSection,
     Manifest,
-    ScorerSection,
     choose_bundle,
     find_bundles,
     load_bundle,
@@ -43,7 +43,7 @@ def make(folder: Path, *, detector: str | None = None) -> Path:
         description="for tests",
         footage="real",
         detector=DetectorSection(file=detector),
-        scorer=ScorerSection(kind="boxes", file="scorer.safetensors"),
+        scorer=BoxesSection(kind="boxes", file="scorer.safetensors"),
         vocabulary=WORDS.to_dict(),
         smoothing={"default": {"tau": 0.4}},
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import supervision as sv
 
+from models.box_pairs import BoxPairScorer
 from models.box_scorer import BoxScorer, BoxScorerConfig
 from models.bundle import load_bundle
 from models.errors import ModelError
@@ -94,4 +95,4 @@ def test_an_empty_round_has_no_scores(scorer: PairScorer) -> None:
 def test_sizes_that_do_not_match_the_vocabulary_are_refused() -> None:
     words = Vocabulary("tiny", (Verb("hold", "holding"),), ("cup",), ((0,),))
     with pytest.raises(ModelError, match="sizes differ"):
-        PairScorer(BoxScorer(BoxScorerConfig(classes=2, verbs=1)), words, {})
+        BoxPairScorer(BoxScorer(BoxScorerConfig(classes=2, verbs=1)), words, {})

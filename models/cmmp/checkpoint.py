@@ -92,7 +92,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, SafetensorError, UnpicklingError) as error:
+    except UnpicklingError as error:  # its text advises to unpickle all the same
+        raise ModelError(
+            f"{path}: not readable as weights (it is damaged or holds objects)"
+        ) from error
+    except (OSError, RuntimeError, EOFError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path}: not readable as weights ({reason})") from error
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None

@@ -234,20 +234,41 @@ class CMMP(nn.Module):
         out: Tensor = self.prompts(self.clip, sentences)
         return out
 
-    def context(self, instances: Sequence[Instances]) -> tuple[Tensor, Tensor]:
-        """What the adapters attend to: tokens (B, N, 64), padding (B, N), True = padding."""
+    @torch.no_grad()
+    def hear(self, verbs: Sequence[str], objects: Sequence[str]) -> None:
+        """Prototypes and class embeddings of any sentences, in place of the data set's.
+
+        The first object is the person; labels of instances are rows of `objects`.
+        """
+        if not self.config.free_prototypes:
+            self.prototypes = self.encode_prompts(verbs)
+        self.embeddings = embed_objects(self.clip, objects)
+
+    def context(
+        self, instances: Sequence[Instances], patterns: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the adapters attend to: tokens (B, N, 64), padding (B, N), True = padding.
+
+        patterns: (10, 64) of `priors.global_tokens`, where they are at hand.
+        """
         inputs, padding = self.priors.inputs(instances, self.embeddings, self.config.image_size)
-        return self.priors.fuse(self.priors.tokens(inputs), padding), padding
+        return self.priors.fuse(self.priors.tokens(inputs), padding, patterns), padding
 
     def feature_maps(self, clip_images: Tensor, instances: Sequence[Instances]) -> Tensor:
         """Images (B, 3, S, S), each with at least one instance -> (B, D, g, g)."""
         out: Tensor = self.encoder(clip_images, *self.context(instances))
         return out
 
-    def pool(self, feature_map: Tensor, instances: Instances) -> Regions:
-        """Feature map (D, g, g) of one image -> means of its boxes and of its pairs' unions."""
+    def pool(
+        self, feature_map: Tensor, instances: Instances, pairing: Tensor | None = None
+    ) -> Regions:
+        """Feature map (D, g, g) of one image -> means of its boxes and of its pairs' unions.
+
+        pairing: (2, P) rows of instances; None: every human with everything else.
+        """
         side, boxes = self.config.image_size, instances.boxes
-        pairing = pair_indices(instances.humans, len(instances), boxes.device)
+        if pairing is None:
+            pairing = pair_indices(instances.humans, len(instances), boxes.device)
         unions = union_boxes(boxes[pairing[0]], boxes[pairing[1]])
         return Regions(
             pairing,

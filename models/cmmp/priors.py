@@ -66,11 +66,12 @@ class Priors(nn.Module):
         out: Tensor = self.project_patterns(self.patterns)
         return out
 
-    def fuse(self, tokens: Tensor, padding: Tensor) -> Tensor:
+    def fuse(self, tokens: Tensor, padding: Tensor, patterns: Tensor | None = None) -> Tensor:
         """Tokens (B, N, 64) look at each other and at the patterns -> (B, N, 64).
 
         Padding is masked, so an image gets the same tokens in any batch (quirk Q1).
         """
-        patterns = self.global_tokens().expand(len(tokens), -1, -1)  # (B, 10, 64)
-        out: Tensor = self.fusion(tokens, patterns, tgt_key_padding_mask=padding)
+        known = self.global_tokens() if patterns is None else patterns
+        memory = known.expand(len(tokens), -1, -1)  # (B, 10, 64)
+        out: Tensor = self.fusion(tokens, memory, tgt_key_padding_mask=padding)
         return out

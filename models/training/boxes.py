@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.box_scorer import BoxScorer, BoxScorerConfig
-from models.bundle import Calibration, DetectorSection, Manifest, ScorerSection, write_manifest
+from models.bundle import BoxesSection, Calibration, DetectorSection, Manifest, write_manifest
 from models.datasets.vcoco import ACTIONS, VcocoImage, read_vcoco, vcoco_vocabulary
 from models.pairs import pair_features
 from models.vocabulary import Vocabulary
@@ -76,7 +76,7 @@ def train_boxes(data: Path, out: Path, *, seed: int = 0) -> Manifest:
         description="24 actions from classes and boxes alone, behind any COCO detector",
         footage="real",
         detector=DetectorSection(),
-        scorer=ScorerSection(kind="boxes", file=SCORER_FILE),
+        scorer=BoxesSection(kind="boxes", file=SCORER_FILE),
         vocabulary=vocabulary.to_dict(),
         calibration=calibration,
         licences={

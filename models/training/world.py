@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import DetectorSection, Manifest, ScorerSection, write_manifest
+from models.bundle import BoxesSection, DetectorSection, Manifest, write_manifest
 from models.datasets.world import HIDDEN, world_vocabulary
 from models.heatmap_detector import export_onnx
 from models.training.boxes import (
@@ -60,7 +60,7 @@ def finish_bundle(clips: Sequence[Path], out: Path, *, seed: int = 0) -> Manifes
         description="A rendered world of people and things. It knows nothing of real footage.",
         footage="world",
         detector=DetectorSection(file=DETECTOR_FILE, classes=CLASSES, threshold=0.1),
-        scorer=ScorerSection(kind="boxes", file=SCORER_FILE),
+        scorer=BoxesSection(kind="boxes", file=SCORER_FILE),
         vocabulary=vocabulary.to_dict(),
         calibration=calibrate(network, strangers, vocabulary),
         licences={"detector": "Apache-2.0", "scorer": "Apache-2.0"},

@@ -1,0 +1,116 @@
+"""A bundle's CMMP: built from the sizes in its manifest, saved and loaded as two safetensors."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models.bundle import CMMPSection
+from models.cmmp.network import CMMP, CMMPConfig
+from models.errors import ModelError
+from models.pairs import PERSON
+from models.vocabulary import Vocabulary
+
+_CLIP = "clip."
+_TOWER = "encoder.visual."  # the image tower again, by its second path
+_PROTOTYPES, _OBJECTS = "texts.prototypes", "texts.objects"
+
+
+def class_names(vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Rows of the class table: the person, then all other objects."""
+    return (PERSON, *(name for name in vocabulary.objects if name != PERSON))
+
+
+def class_phrase(name: str) -> str:
+    return f"a photo of {'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def read_config(architecture: str | None, sizes: Mapping[str, Any]) -> CMMPConfig:
+    """Sizes of an open_clip configuration, if one is named, and those given over them."""
+    named = {} if architecture is None else _open_clip_sizes(architecture)
+    try:
+        rows = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
+        return CMMPConfig(**{**named, **rows})
+    except TypeError as error:
+        raise ModelError(f"sizes of a CMMP: {error}") from error
+
+
+def save_cmmp(model: CMMP, section: CMMPSection, folder: Path) -> None:
+    """Write both files of the section, the encoded texts included."""
+    state = {name: t.contiguous() for name, t in model.state_dict().items()}
+    clip = {name.removeprefix(_CLIP): t for name, t in state.items() if name.startswith(_CLIP)}
+    own = {name: t for name, t in state.items() if not name.startswith((_CLIP, _TOWER))}
+    own |= {
+        _PROTOTYPES: model.prototypes.detach().clone(),
+        _OBJECTS: model.embeddings.detach().clone(),
+    }
+    save_file(clip, folder / section.clip)
+    save_file(own, folder / section.file)
+
+
+def load_cmmp(section: CMMPSection, folder: Path, vocabulary: Vocabulary) -> CMMP:
+    """The section's network in eval mode, float32, with the texts of the vocabulary encoded."""
+    model = CMMP(read_config(section.architecture, section.sizes))
+    own = _read(folder / section.file)
+    texts = own.pop(_PROTOTYPES, None), own.pop(_OBJECTS, None)
+    clip = {_CLIP + name: t for name, t in _read(folder / section.clip).items()}
+    tower = {
+        _TOWER + name.removeprefix("clip.visual."): t
+        for name, t in clip.items()
+        if name.startswith("clip.visual.")
+    }
+    try:
+        model.load_state_dict({**clip, **tower, **own})
+    except RuntimeError as error:
+        faults = " ".join(str(error).split())[:300]
+        raise ModelError(f"{folder}: weights do not fit the manifest ({faults})") from error
+    _set_texts(model.eval(), texts, vocabulary, folder)
+    return model
+
+
+def _set_texts(
+    model: CMMP, texts: Sequence[Tensor | None], vocabulary: Vocabulary, folder: Path
+) -> None:
+    prototypes, objects = texts
+    names, verbs = class_names(vocabulary), vocabulary.verbs
+    if prototypes is None or objects is None:
+        model.hear([verb.sentence for verb in verbs], [class_phrase(name) for name in names])
+    else:
+        if not model.config.free_prototypes:
+            model.prototypes = prototypes
+        model.embeddings = objects
+    if len(model.prototypes) != len(verbs) or len(model.embeddings) < len(names):
+        raise ModelError(f"{folder}: the encoded texts do not fit the vocabulary")
+
+
+def _open_clip_sizes(name: str) -> dict[str, Any]:
+    row = open_clip.get_model_config(name)
+    if row is None:
+        raise ModelError(f"open_clip knows no architecture {name!r}")
+    image, text = row["vision_cfg"], row["text_cfg"]
+    if not row.get("quick_gelu") or not isinstance(image["layers"], int):
+        raise ModelError(f"{name}: only vision transformers with QuickGELU (…-quickgelu) fit")
+    return {
+        "image_size": image["image_size"],
+        "patch": image["patch_size"],
+        "width": image["width"],
+        "layers": image["layers"],
+        "text_width": text["width"],
+        "text_layers": text["layers"],
+        "vocabulary": text["vocab_size"],
+        "text_length": text["context_length"],
+        "dim": row["embed_dim"],
+    }
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: not readable as weights ({error})") from error
+    return {name: t if t.dtype == torch.long else t.float() for name, t in state.items()}

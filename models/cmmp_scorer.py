@@ -1,0 +1,139 @@
+"""Pairs scored by CMMP: one pass of the image encoder a round, over all cameras' frames."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import supervision as sv
+import torch
+from torch import Tensor
+
+from models.bundle import Calibration
+from models.cmmp.instances import HUMAN, Instances
+from models.cmmp.network import CMMP
+from models.cmmp.weights import class_names
+from models.device import choose_device, choose_dtype
+from models.errors import ModelError
+from models.evidence import Evidence, Floats
+from models.pairs import PairScores, select_pairs
+from models.vocabulary import Vocabulary
+
+Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What one frame brings: its pairs, and the instances that are in them, people first."""
+
+    pairs: npt.NDArray[np.int64]  # (P, 2) rows of the detections
+    classes: npt.NDArray[np.int64]  # (P,) of the vocabulary
+    instances: Instances  # boxes in the S-frame
+    pairing: Tensor  # (2, P) rows of the instances
+
+
+class CMMPScorer:
+    """Scores pairs by what CLIP sees of them.
+
+    The image tower runs in the device's number format, all else in float32. What no image changes
+    (texts, class table, pattern tokens) is computed when the scorer is made.
+    """
+
+    def __init__(
+        self,
+        model: CMMP,
+        vocabulary: Vocabulary,
+        calibration: Mapping[str, Calibration],
+        mean: Colour,
+        std: Colour,
+        *,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        if len(model.prototypes) != len(vocabulary.verbs):
+            raise ModelError("the scorer's sizes differ from its vocabulary's")
+        self._device = choose_device()
+        self._dtype = dtype or choose_dtype(self._device)
+        self._model = model.eval().to(self._device)
+        model.encoder.to(self._dtype)
+        self._vocabulary = {name: i for i, name in enumerate(vocabulary.objects)}
+        self._labels = {name: i for i, name in enumerate(class_names(vocabulary))}
+        self._evidence = Evidence(vocabulary, calibration)
+        self._mean = torch.tensor(mean, device=self._device).view(3, 1, 1)
+        self._std = torch.tensor(std, device=self._device).view(3, 1, 1)
+        with torch.inference_mode():
+            self._patterns = model.priors.global_tokens()  # (10, 64)
+        prototypes: Floats = model.prototypes.detach().float().cpu().numpy()
+        self._prototypes = prototypes
+
+    @property
+    def prototypes(self) -> Floats:
+        """(V, D): logits are the pair vectors times these."""
+        return self._prototypes
+
+    def score(
+        self, images: Sequence[Image], detections: Sequence[sv.Detections]
+    ) -> list[PairScores]:
+        """One result a frame; frames without a pair are not encoded."""
+        frames = [self.frame(image, found) for image, found in zip(images, detections, strict=True)]
+        useful = [i for i, frame in enumerate(frames) if len(frame.pairs)]
+        found_vectors = self._run([images[i] for i in useful], [frames[i] for i in useful])
+        vectors = dict(zip(useful, found_vectors, strict=True))
+        results = []
+        for i, (frame, found) in enumerate(zip(frames, detections, strict=True)):
+            q = vectors.get(i, np.zeros((0, self._prototypes.shape[1]), np.float32))
+            ids = np.zeros(0, np.int64) if found.tracker_id is None else found.tracker_id
+            logits = q @ self._prototypes.T
+            results.append(self._evidence.scores(ids, frame.pairs, frame.classes, q, logits))
+        return results
+
+    def frame(self, image: Image, found: sv.Detections) -> Frame:
+        """The near pairs of tracked instances, and these instances for the network."""
+        pairs = select_pairs(found, frozenset(self._vocabulary))
+        names = found.data.get("class_name", np.zeros(0, object))
+        humans, things = np.unique(pairs[:, 0]), np.unique(pairs[:, 1])
+        rows = np.concatenate([humans, things])
+        labels = [HUMAN] * len(humans) + [self._labels[names[row]] for row in things]
+        side = self._model.config.image_size
+        scale = side / np.array([image.shape[1], image.shape[0]] * 2, np.float32)
+        scores = np.ones(len(found)) if found.confidence is None else found.confidence
+        instances = Instances(
+            self._tensor(found.xyxy[rows].astype(np.float32) * scale),
+            self._tensor(scores[rows].astype(np.float32)),
+            self._tensor(np.array(labels, np.int64)),
+        )
+        pairing = np.stack(
+            [
+                np.searchsorted(humans, pairs[:, 0]),
+                len(humans) + np.searchsorted(things, pairs[:, 1]),
+            ]
+        )
+        classes = np.array([self._vocabulary[names[row]] for row in pairs[:, 1]], np.int64)
+        return Frame(pairs, classes, instances, self._tensor(pairing))
+
+    @torch.inference_mode()
+    def _run(self, images: Sequence[Image], frames: Sequence[Frame]) -> list[Floats]:
+        """Pair vectors (P, D) of each frame; every frame has a pair."""
+        if not frames:
+            return []
+        model = self._model
+        context, padding = model.context([frame.instances for frame in frames], self._patterns)
+        pixels = torch.stack([self.pixels(image) for image in images]).to(self._dtype)
+        maps = model.encoder(pixels, context.to(self._dtype), padding).float()  # (B, D, g, g)
+        return [
+            model.pair_vectors(model.pool(each, frame.instances, frame.pairing)).cpu().numpy()
+            for each, frame in zip(maps, frames, strict=True)
+        ]
+
+    def pixels(self, image: Image) -> Tensor:
+        """(3, S, S) float32: squashed to a square in one step, not by way of the detector's."""
+        side = self._model.config.image_size
+        small = min(image.shape[:2]) < side
+        way = cv2.INTER_CUBIC if small else cv2.INTER_AREA
+        squashed = cv2.resize(image, (side, side), interpolation=way)
+        pixels = self._tensor(squashed).permute(2, 0, 1).float() / 255
+        return (pixels - self._mean) / self._std
+
+    def _tensor(self, values: npt.NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(values).to(self._device)

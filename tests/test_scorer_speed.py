@@ -1,0 +1,46 @@
+"""Ours gives what the naive reading of the specification gives, and keeps no memory."""
+
+import resource
+
+import numpy as np
+import pytest
+
+from models.cmmp.network import CMMPConfig
+from models.evaluation.scorer_speed import PEOPLE, THINGS, Trial, make_trial
+from stream.bench_scorer import bench_scorer, error
+
+SMALL = CMMPConfig(
+    image_size=64, patch=16, width=64, layers=2, text_width=64, text_layers=1, dim=24
+)
+
+
+@pytest.fixture(scope="module")
+def trial() -> Trial:
+    return make_trial(None, SMALL)
+
+
+def test_every_frame_scores_as_the_naive_way_does(trial: Trial) -> None:
+    naive = trial.naive(1)[0]
+    assert naive.shape == (PEOPLE * THINGS, SMALL.verbs)
+    assert naive.std() > 0.1
+    for ours in trial.ours(3):
+        np.testing.assert_allclose(ours, naive, atol=0.05 * np.abs(naive).max())
+    assert error(trial, 3) < 1e-2
+
+
+@pytest.mark.slow
+def test_five_hundred_batches_keep_no_memory(trial: Trial) -> None:
+    def peak() -> int:
+        for _ in range(250):
+            trial.ours(4)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, Linux
+
+    first = peak()
+    assert peak() - first < 8 * 1024
+
+
+@pytest.mark.slow
+def test_four_frames_are_much_faster_together_than_naively() -> None:
+    (speed,) = bench_scorer([4])
+    assert speed.error < 1e-2
+    assert speed.gain >= 2.5
