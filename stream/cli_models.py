@@ -70,3 +70,30 @@ def import_weights(
     for what, licence in bundle.manifest.licences.items():
         typer.echo(f"licence of {what}: {licence}")
     typer.echo(f"{bundle.name} {bundle.hash}: {bundle.folder}")
+
+
+@app.command("pull")
+def pull_weights(
+    name: Annotated[str, typer.Argument(help="cmmp-vitb16 or cmmp-vitl14.")],
+    file: Annotated[str | None, typer.Option("--file", help="Which of the hub's files.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="I may use them, licence or not.")] = False,
+) -> None:
+    """Fetch weights from their hub and turn them into a bundle; goes on where it was cut off."""
+    from models.bundle import home
+    from models.cmmp.official import import_official
+    from models.errors import ModelError
+    from models.hub import choose_file, fetch, find_files, find_offer
+
+    offer = find_offer(name)
+    out = home() / "bundles" / name
+    if out.exists():
+        raise ModelError(f"{out}: is there already; delete it to pull it anew")
+    typer.echo(f"{offer.repo}, licence: {offer.licence or 'none granted by the publishers'}")
+    if offer.licence is None and not yes:
+        raise ModelError(f"{name} has no licence: say --yes if you may use it all the same")
+    files = find_files(offer)
+    chosen = choose_file(offer, files, file)
+    path = fetch(offer, chosen, files[chosen], home() / "downloads" / name)
+    folder = import_official(path, offer.clip, out)
+    path.unlink()
+    typer.echo(f"{name}: {folder}")
