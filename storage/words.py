@@ -69,14 +69,20 @@ PEOPLE = _set(
     "anybody anyone everybody everyone guy he her him man men nobody people person persons she"
     " somebody someone them they woman women"
 )
+PRONOUNS = _set("he her him she them they")
 DETERMINERS = _set("a an any his her its my some that the their these this those")
 PARTICLES = _set("up down off away out over")
-PREPOSITIONS = _set("at by camera cameras from in inside near of on to with")
+PREPOSITIONS = _set("at by camera cameras for from in inside near of on to with")
 FILLERS = _set(
     "all am and anything are be been being can could each ever event events find give has how i"
     " interaction interactions is it item items list many may me much object objects"
     " often or please show something tell there thing things time times us was"
     " we were will would you"
+)
+COLOURS = _set("black blue brown gray green grey orange pink purple red white yellow")
+GARMENTS = _set(
+    "blouse cap clothes coat dress hat helmet hoodie jacket jeans jumper pants pullover shirt"
+    " shorts skirt suit sweater trousers tshirt vest"
 )
 # They turn a question round or order it: leaving one out would answer another question.
 OPERATORS = _set(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.ask import answer, understand
+from storage.ask import answer, understand_stored
 from storage.database import ReadSession, Sessions, make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
 from storage.repository import (
@@ -99,13 +99,7 @@ def time_retention(sessions: Sessions, folder: Path) -> tuple[int, float, float]
 
 def _asking(question: str, now: datetime) -> Callable[[ReadSession], object]:
     def ask(session: ReadSession) -> object:
-        asked = understand(
-            question,
-            verbs=verbs_seen(session),
-            objects=object_classes_seen(session),
-            cameras=cameras(session),
-            now=now,
-        )
+        asked = understand_stored(session, question, now=now)
         return answer(session, asked)
 
     return ask
