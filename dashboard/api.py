@@ -170,7 +170,8 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
 
 
 async def _live(sessions: Sessions, seconds: float) -> AsyncIterator[str]:
-    """Up to `_NEWEST` a second that changed since it was asked for; an id comes again when its phase or end changes."""
+    """What changed since it was asked for, up to `_NEWEST` a second; an id comes again when its
+    phase or end changes."""
     told = {one.id: _state(one) for one in await run_in_threadpool(_read, sessions, _changed)}
     yield ": live\n\n"
     end = beat = time.monotonic()

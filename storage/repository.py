@@ -441,9 +441,9 @@ def _longest(session: Session) -> timedelta:
 
 
 def _number(track: str) -> int:
-    """The last part of `camera:epoch:number`; 0: it has none."""
+    """The last part of `camera:epoch:number`; 0: it has none, or one that no column holds."""
     last = track.rpartition(":")[2]
-    return int(last) if last.isdecimal() else 0
+    return int(last) if last.isdecimal() and len(last) < 10 else 0
 
 
 def _rank(phase: Any, end_reason: Any) -> ColumnElement[int]:
