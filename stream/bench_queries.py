@@ -39,6 +39,9 @@ QUESTIONS = (
     "when did somebody last open a suitcase",
     "what happened on camera3 in the last 3 hours",
     "who pulled a skateboard on camera11",
+    "who picked up a cup and then put it down in the last 3 hours",
+    "who held a bottle while someone else held a cup in the last hour",
+    "who carried a suitcase without holding a cup on camera3 in the last 3 hours",
 )
 
 
