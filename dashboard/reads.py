@@ -1,15 +1,15 @@
 """Everything the pages read: the only file here that queries storage. Rows come as DataFrames."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
 import streamlit as st
 
-from storage.ask import answer, person_label, understand
+from storage.ask import answer, person_label, understand_stored
 from storage.database import ReadSession, Sessions, make_engine, make_sessions, upgrade
 from storage.errors import StorageError
 from storage.interactions import Box, Interaction
@@ -38,6 +38,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """What the user says the question means, in place of what was read from its words."""
+
+    verbs: tuple[str, ...]
+    objects: tuple[str, ...]
+    camera: str | None
+
+
+@dataclass(frozen=True)
 class Reply:
     """An answer as the page shows it."""
 
@@ -47,6 +56,8 @@ class Reply:
     understood: tuple[str, ...]
     not_understood: tuple[str, ...]
     pictures: tuple[Picture, ...]
+    meant: Correction  # what was asked for, as the fields to correct it show it
+    answerable: bool
 
 
 @st.cache_resource
@@ -63,27 +74,32 @@ def _refuse(revision: str) -> None:
 
 @st.cache_data(ttl=10, show_spinner=False)
 def ask(
-    url: str, media: str, question: str, since: datetime | None, camera: str | None, now: datetime
+    url: str,
+    media: str,
+    question: str,
+    since: datetime | None,
+    camera: str | None,
+    now: datetime,
+    correction: Correction | None = None,
 ) -> Reply:
     """Raises `StorageError` with a line for the user."""
 
     def read(session: ReadSession) -> Reply:
-        asked = understand(
-            question,
-            verbs=verbs_seen(session),
-            objects=object_classes_seen(session),
-            cameras=cameras(session),
-            now=now,
-        )
+        asked = understand_stored(session, question, now=now, zone=now.tzinfo or UTC)
+        if correction is not None:
+            clause = replace(asked.clause, verbs=correction.verbs, objects=correction.objects)
+            asked = replace(asked, clause=clause, camera=correction.camera, answerable=True)
         found = answer(session, asked, since=since, camera=camera)
         rows = [row.cells for row in found.rows]
         return Reply(
             pd.DataFrame(rows, columns=list(found.columns)),
             found.summary,
             found.total,
-            found.understood,
+            tuple(map(str, found.understood)),
             found.not_understood,
             tuple(_pictures([row.interaction for row in found.rows], Path(media))),
+            Correction(asked.clause.verbs, asked.clause.objects, asked.camera),
+            found.answerable,
         )
 
     return _read(url, read)
@@ -104,6 +120,11 @@ def verb_counts(url: str, since: datetime | None = None) -> pd.DataFrame:
 @st.cache_data(ttl=5, show_spinner=False)
 def verb_names(url: str) -> list[str]:
     return _read(url, lambda session: list(verbs_seen(session)))
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def object_names(url: str) -> list[str]:
+    return _read(url, lambda session: list(object_classes_seen(session)))
 
 
 @st.cache_data(ttl=5, show_spinner=False)

@@ -1,14 +1,31 @@
-"""Questions over what is stored: a `Question` becomes an `Answer` with rows to show."""
+"""Questions over what is stored: a `Question` becomes an `Answer` with rows to show.
 
-from collections.abc import Sequence
+with sessions() as session:
+    question = understand_stored(session, "who picked up what", now=datetime.now(UTC))
+    for row in answer(session, question).rows:
+        row.interaction, row.evidence, row.cells
+"""
+
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
+from itertools import islice
 
 from sqlalchemy.orm import Session
 
+from storage.grammar import understand
 from storage.interactions import Interaction
-from storage.question import AskError, Question, understand
-from storage.repository import MOST_COUNTED, Filters, count_interactions, find_interactions
+from storage.question import AskError, Form, Order, Question, Span
+from storage.reading import Encode
+from storage.repository import (
+    MOST_COUNTED,
+    Filters,
+    cameras,
+    count_interactions,
+    find_interactions,
+    object_classes_seen,
+    verbs_seen,
+)
+from storage.sequences import Match, Matches, clause_filters
 
 __all__ = [
     "Answer",
@@ -18,27 +35,64 @@ __all__ = [
     "answer",
     "person_label",
     "understand",
+    "understand_stored",
 ]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One interaction, and its cells in the order of the answer's columns."""
+    """One interaction, what happened with it, and its cells in the order of the columns."""
 
     interaction: Interaction
+    evidence: tuple[Interaction, ...]
     cells: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`rows` are the newest of `total`; `summary` is the answer in one line."""
+    """`rows` are some of `total`; `summary` is the answer in one line."""
 
     rows: tuple[Row, ...]
     columns: tuple[str, ...]
-    total: int
+    total: int  # moments, counted up to `MOST_COUNTED` + 1
+    number: int | None  # for "how many": what is counted
+    yes: bool | None  # for "did anyone"
+    complete: bool  # False: only the newest `MOST_COUNTED` candidates were looked at
     summary: str
-    understood: tuple[str, ...]
+    understood: tuple[Span, ...]
     not_understood: tuple[str, ...]
+    answerable: bool  # False: without the words not understood it would be another question
+    unchecked: tuple[str, ...]  # understood, but nothing is stored that could tell
+
+
+@dataclass
+class _Found:
+    """What was found, before it is shown."""
+
+    matches: list[Match]
+    total: int = 0
+    number: int | None = None
+    complete: bool = True
+
+
+def understand_stored(
+    session: Session,
+    question: str,
+    *,
+    now: datetime,
+    zone: tzinfo = UTC,
+    encode: Encode | None = None,
+) -> Question:
+    """`understand` with the names that the database holds."""
+    return understand(
+        question,
+        verbs=verbs_seen(session),
+        objects=object_classes_seen(session),
+        cameras=cameras(session),
+        encode=encode,
+        now=now,
+        zone=zone,
+    )
 
 
 def answer(
@@ -49,28 +103,66 @@ def answer(
     until: datetime | None = None,
     camera: str | None = None,
     limit: int = 50,
+    offset: int = 0,
 ) -> Answer:
     """Only what fits all of the question: when nothing does, there are no rows."""
-    columns = _columns(question)
     conflict = camera is not None and question.camera not in (None, camera)
     if not question.answerable or conflict:
-        return _answer(question, columns, [], 0)
+        return _answer(question, _Found([]))
     filters: Filters = {
         "camera": question.camera or camera,
-        "verbs": question.verbs or None,
-        "object_classes": question.objects or None,
-        "human": question.human,
-        "person": question.person,
         "since": max((t for t in (since, question.since) if t is not None), default=None),
-        "until": until,
+        "until": min((t for t in (until, question.until) if t is not None), default=None),
     }
-    found = find_interactions(session, **filters, limit=1 if question.newest else limit)
-    total = (
-        len(found)
-        if question.newest
-        else count_interactions(session, most=MOST_COUNTED + 1, **filters)
+    matches = Matches(session, question, filters, most=MOST_COUNTED)
+    if question.order is Order.LONGEST:
+        found = _longest(matches)
+    elif question.order is not Order.NEWEST:
+        found = _first(matches)
+    elif question.steps or question.form in (Form.PEOPLE, Form.THINGS):
+        found = _everything(matches, question.form, limit, offset)
+    else:
+        found = _listed(session, question, filters, limit, offset)
+    return _answer(question, found)
+
+
+def _first(matches: Matches) -> _Found:
+    rows = list(islice(matches, 1))
+    return _Found(rows, len(rows), complete=matches.complete)
+
+
+def _longest(matches: Matches) -> _Found:
+    """Of those that last equally long the newest."""
+    rows = max(
+        ([match] for match in matches),
+        key=lambda some: some[0].interaction.ended_at - some[0].interaction.started_at,
+        default=[],
     )
-    return _answer(question, columns, found, total)
+    return _Found(rows, len(rows), complete=matches.complete)
+
+
+def _everything(matches: Matches, form: Form, limit: int, offset: int) -> _Found:
+    found, different = _Found([]), set[str]()
+    for match in matches:
+        if offset <= found.total < offset + limit:
+            found.matches.append(match)
+        found.total += 1
+        one = match.interaction
+        different.add(one.human_track if form is Form.PEOPLE else one.object_track)
+    found.complete = matches.complete
+    if form in (Form.PEOPLE, Form.THINGS):
+        found.number = len(different)
+    return found
+
+
+def _listed(
+    session: Session, question: Question, filters: Filters, limit: int, offset: int
+) -> _Found:
+    """One clause alone: counted and cut to a page by the database."""
+    narrowed: Filters = {**filters, **clause_filters(session, question.clause)}
+    rows = find_interactions(session, **narrowed, limit=limit, offset=offset)
+    total = count_interactions(session, most=MOST_COUNTED + 1, **narrowed)
+    return _Found([Match(one) for one in rows], total)
 
 
 def person_label(track: str) -> str:
@@ -79,55 +171,87 @@ def person_label(track: str) -> str:
     return f"person {number} ({camera})" if epoch and number else track
 
 
-def _answer(
-    question: Question, columns: tuple[str, ...], found: Sequence[Interaction], total: int
-) -> Answer:
+def _answer(question: Question, found: _Found) -> Answer:
+    columns = _columns(question)
+    if question.form is Form.TIMES and question.answerable:
+        found.number = found.total
+    asked = question.form is Form.YES_NO and question.answerable
     return Answer(
         rows=tuple(
-            Row(interaction, tuple(_cell(interaction, column) for column in columns))
-            for interaction in found
+            Row(one.interaction, one.evidence, tuple(_cell(one, column) for column in columns))
+            for one in found.matches
         ),
         columns=columns,
-        total=total,
-        summary=_summary(question, total),
+        total=found.total,
+        number=found.number,
+        yes=found.total > 0 if asked else None,
+        complete=found.complete,
+        summary=_summary(question, found),
         understood=question.understood,
         not_understood=question.not_understood,
+        answerable=question.answerable,
+        unchecked=question.unchecked,
     )
 
 
-def _summary(question: Question, total: int) -> str:
+def _summary(question: Question, found: _Found) -> str:
     if not question.answerable:
         return "not understood: " + ", ".join(question.not_understood)
-    number = f"more than {MOST_COUNTED:,}" if total > MOST_COUNTED else f"{total:,}"
-    if question.counts:
-        return "never" if total == 0 else "once" if total == 1 else f"{number} times"
-    if total == 0:
-        return "nothing found"
-    found = "1 interaction" if total == 1 else f"{number} interactions"
-    return found if question.asked else f"yes: {found}"
+    parts = [_short(question.form, found)]
+    if question.unchecked:
+        colours = ", ".join(question.unchecked)
+        parts.append(f"colours are not stored: {colours} was not checked")
+    if not found.complete:
+        parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")
+    return "; ".join(parts)
+
+
+def _short(form: Form, found: _Found) -> str:
+    over = found.total > MOST_COUNTED
+    number = f"more than {MOST_COUNTED:,}" if over else f"{found.total:,}"
+    times = {0: "never", 1: "once", 2: "twice"}.get(found.total, f"{number} times")
+    if form is Form.TIMES:
+        return times
+    if form in (Form.PEOPLE, Form.THINGS):
+        return f"{found.number or 0:,} ({times})"
+    if found.total == 0:
+        return "no: nothing found" if form is Form.YES_NO else "nothing found"
+    moments = "1 interaction" if found.total == 1 else f"{number} interactions"
+    return f"yes: {moments}" if form is Form.YES_NO else moments
 
 
 def _columns(question: Question) -> tuple[str, ...]:
     """What is asked for comes first; then what the question leaves open."""
     asked = list(question.asked) or ["who", "what"]
-    if len(question.verbs) != 1:
+    if len(question.clause.verbs) != 1:
         asked.append("did")
-    if len(question.objects) > 1:
+    if len(question.clause.objects) > 1 or question.clause.not_objects:
         asked.append("what")
+    if any(not step.negated for step in question.steps):
+        asked.append("with")
     return tuple(dict.fromkeys([*asked, "time", "camera", "score"]))
 
 
-def _cell(interaction: Interaction, column: str) -> str:
+def _cell(found: Match, column: str) -> str:
+    one = found.interaction
     match column:
         case "who":
-            return person_label(interaction.human_track)
+            return person_label(one.human_track)
         case "what":
-            return interaction.object_class
+            return one.object_class
         case "did":
-            return interaction.verb
+            return one.verb
+        case "with":
+            return "; ".join(_told(other) for other in found.evidence)
         case "time":
-            return interaction.started_at.isoformat(sep=" ", timespec="seconds")
+            return one.started_at.isoformat(sep=" ", timespec="seconds")
         case "camera":
-            return interaction.camera
+            return one.camera
         case _:
-            return f"{interaction.peak_score:.2f}"
+            return f"{one.peak_score:.2f}"
+
+
+def _told(one: Interaction) -> str:
+    """What happened with it, in a few words."""
+    who = person_label(one.human_track)
+    return f"{who} {one.verb} {one.object_class} {one.started_at:%H:%M:%S}"

@@ -1,6 +1,6 @@
 """Finding verbs, objects and cameras among the words of a question, one kind after the other."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,25 +32,42 @@ _NEAR = 0.9  # cosine from which a foreign word is taken for one we know
 _GAP = 5  # words between a verb and its particle: "picked the big red box up"
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """Which words were explained, by their places, and as what."""
+
+    places: tuple[int, ...]
+    text: str
+
+
 @dataclass
 class Reading:
-    """Words of a question, and which of them are explained."""
+    """Words of a question, and which of them (`free`) nobody has explained yet."""
 
     words: list[str]
     free: set[int] = field(default_factory=set)
     verbs: dict[str, int] = field(default_factory=dict)  # verb -> where
     objects: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    meanings: list[Meaning] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.free = set(range(len(self.words)))
+    @classmethod
+    def of(cls, words: list[str]) -> "Reading":
+        return cls(words, set(range(len(words))))
 
-    def take(self, places: Sequence[int], meanings: Sequence[str], into: dict[str, int]) -> None:
+    def part(self, start: int, end: int) -> "Reading":
+        """The free words of some places; what is explained there is told here."""
+        return Reading(
+            self.words, {i for i in self.free if start <= i < end}, meanings=self.meanings
+        )
+
+    def explain(self, places: Iterable[int], meaning: str) -> None:
+        places = tuple(places)
         self.free -= set(places)
-        into |= dict.fromkeys(meanings, places[0])
-        said = " ".join(self.words[i] for i in places)
-        if (said,) != tuple(meanings):
-            self.notes.append(f"{said}: {' or '.join(meanings)}")
+        self.meanings.append(Meaning(places, meaning))
+
+    def take(self, places: Sequence[int], names: Sequence[str], into: dict[str, int]) -> None:
+        into |= dict.fromkeys(names, places[0])
+        self.explain(places, " or ".join(names))
 
     def before(self, i: int) -> str:
         return self.words[i - 1] if i else ""
@@ -118,6 +135,7 @@ def read_objects(reading: Reading, objects: Collection[str]) -> None:
         if " " not in name and i + 1 in reading.objects.values():  # the colour in "orange cup"
             del reading.objects[name]
             reading.free.add(i)
+            reading.meanings[:] = [m for m in reading.meanings if m.places != (i,)]
 
 
 def read_camera(reading: Reading, cameras: Collection[str]) -> str | None:
@@ -130,7 +148,7 @@ def read_camera(reading: Reading, cameras: Collection[str]) -> str | None:
             placed = i == 0 or reading.before(start) in PREPOSITIONS
             said = reading.words[i : i + len(parts)] == parts and reading.free.issuperset(places)
             if parts and placed and said:
-                reading.free -= set(places)
+                reading.explain(places, f"camera {name}")
                 return name
     return None
 
@@ -150,8 +168,8 @@ def read_near(
         best = int(np.argmax(row))
         if np.isfinite(row[best]) and row[best] >= _NEAR:
             into = reading.verbs if best < len(verbs) else reading.objects
-            reading.take([i], [names[best]], into)
-            reading.notes[-1] += f" (the nearest, {row[best]:.2f})"
+            into[names[best]] = i
+            reading.explain([i], f"{names[best]} (the nearest, {row[best]:.2f})")
 
 
 def unexplained(reading: Reading) -> list[int]:

@@ -51,6 +51,7 @@ _KEPT = (
 MOST_COUNTED = 10_000
 _MOST_BRANCHES = 200
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 _CLOCKS_APART = timedelta(minutes=5)  # by which wall time may have run on without media time
 
 
@@ -64,6 +65,8 @@ class Filters(TypedDict, total=False):
     person: int | None  # its number, of every camera and run
     since: datetime | None  # bounds of the time in which it was going on
     until: datetime | None
+    beyond: tuple[datetime, uuid.UUID] | None  # start and id of the last row of the page before
+    oldest_first: bool  # order, and the direction of `beyond`
 
 
 @dataclass(frozen=True)
@@ -213,16 +216,16 @@ def find_tracks(
 def find_interactions(
     session: Session, *, limit: int = 100, offset: int = 0, **filters: Unpack[Filters]
 ) -> Sequence[Interaction]:
-    """Newest first; open events included. Lists come without vectors, here and below."""
+    """Newest first, or oldest; open events included. Lists come without vectors, here and below."""
     row = InteractionRow
-    order = row.started_at.desc(), row.id
+    upwards = filters.get("oldest_first", False)
+    order = (row.started_at if upwards else row.started_at.desc()), row.id
     branches = _branches(session, **filters)
     query = select(row).where(*branches[0])
     if len(branches) > 1:
-        since = _time_of(session, branches, rank=limit + offset)
-        every = union_all(
-            *(select(row.id).where(*branch, row.started_at >= since) for branch in branches)
-        )
+        last = _time_of(session, branches, rank=limit + offset, upwards=upwards)
+        near = row.started_at <= last if upwards else row.started_at >= last
+        every = union_all(*(select(row.id).where(*branch, near) for branch in branches))
         query = select(row).where(row.id.in_(every))
     return _interactions(session, query.order_by(*order).limit(limit).offset(offset))
 
@@ -375,10 +378,12 @@ def _branches(session: Session, **filters: Unpack[Filters]) -> list[list[ColumnE
     if person is not None:
         common.append(row.human_number == person)
     if (since := filters.get("since")) is not None:
-        length = _longest(session) + _CLOCKS_APART
+        length = min(_longest(session) + _CLOCKS_APART, max(since - _EARLIEST, timedelta()))
         common += [row.ended_at >= since, row.started_at >= since - length]
     if (until := filters.get("until")) is not None:
         common.append(row.started_at <= until)
+    if (beyond := filters.get("beyond")) is not None:
+        common += _behind(*beyond, upwards=filters.get("oldest_first", False))
     if verbs is None and person is None and (camera is not None or classes is not None):
         verbs = verbs_seen(session)
     if person is not None or len(verbs or ()) * len(classes or "1") > _MOST_BRANCHES:
@@ -396,17 +401,36 @@ def _branches(session: Session, **filters: Unpack[Filters]) -> list[list[ColumnE
 
 
 def _time_of(
-    session: Session, branches: Sequence[Sequence[ColumnElement[bool]]], *, rank: int
+    session: Session,
+    branches: Sequence[Sequence[ColumnElement[bool]]],
+    *,
+    rank: int,
+    upwards: bool,
 ) -> datetime:
-    """When the row of this rank began, counted from the newest of all branches; an index knows."""
+    """When the row of this rank began, counted from the newest (`upwards`: the oldest) of all
+    branches; an index knows."""
     began = InteractionRow.started_at
-    newest = [
-        select(began).where(*branch).order_by(began.desc()).limit(rank).subquery()
+    near = [
+        select(began)
+        .where(*branch)
+        .order_by(began if upwards else began.desc())
+        .limit(rank)
+        .subquery()
         for branch in branches
     ]
-    every = union_all(*(select(some.c.started_at) for some in newest)).subquery()
-    first = select(every.c.started_at).order_by(every.c.started_at.desc()).limit(rank).subquery()
-    return session.execute(select(func.min(first.c.started_at))).scalar() or _EARLIEST
+    every = union_all(*(select(some.c.started_at) for some in near)).subquery()
+    column = every.c.started_at
+    first = select(column).order_by(column if upwards else column.desc()).limit(rank).subquery()
+    furthest = func.max if upwards else func.min
+    found = session.execute(select(furthest(first.c.started_at))).scalar()
+    return found or (_LATEST if upwards else _EARLIEST)
+
+
+def _behind(began: datetime, id: uuid.UUID, *, upwards: bool) -> list[ColumnElement[bool]]:
+    row = InteractionRow
+    if upwards:
+        return [row.started_at >= began, or_(row.started_at > began, row.id > id)]
+    return [row.started_at <= began, or_(row.started_at < began, row.id > id)]
 
 
 def _longest(session: Session) -> timedelta:
@@ -417,9 +441,9 @@ def _longest(session: Session) -> timedelta:
 
 
 def _number(track: str) -> int:
-    """The last part of `camera:epoch:number`; 0: it has none."""
+    """The last part of `camera:epoch:number`; 0: it has none, or one that no column holds."""
     last = track.rpartition(":")[2]
-    return int(last) if last.isdecimal() else 0
+    return int(last) if last.isdecimal() and len(last) < 10 else 0
 
 
 def _rank(phase: Any, end_reason: Any) -> ColumnElement[int]:

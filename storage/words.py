@@ -2,53 +2,10 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
 
-_IRREGULAR = {
-    form: base
-    for base, forms in {
-        "bite": "bit bitten",
-        "blow": "blew blown",
-        "break": "broke broken",
-        "bring": "brought",
-        "buy": "bought",
-        "catch": "caught",
-        "draw": "drew drawn",
-        "drink": "drank drunk",
-        "drive": "drove driven",
-        "eat": "ate eaten",
-        "feed": "fed",
-        "fly": "flew flown flies",
-        "get": "got gotten",
-        "give": "gave given",
-        "have": "had has having",
-        "hold": "held",
-        "leave": "left",
-        "lie": "lay lain lying",
-        "light": "lit",
-        "lose": "lost",
-        "make": "made",
-        "pay": "paid",
-        "ride": "rode ridden",
-        "run": "ran",
-        "shear": "shorn",
-        "sit": "sat",
-        "slide": "slid",
-        "smell": "smelt",
-        "spin": "spun",
-        "stand": "stood",
-        "steal": "stole stolen",
-        "stick": "stuck",
-        "swing": "swung",
-        "take": "took taken",
-        "teach": "taught",
-        "tie": "tying",
-        "throw": "threw thrown",
-        "wear": "wore worn",
-        "write": "wrote written",
-    }.items()
-    for form in forms.split()
-}
-_PLURALS = {"people": "person", "knives": "knife", "mice": "mouse", "skis": "skis"}
+_LONGEST_WORD = 40  # letters; what is longer is no inflection of anything
 
 # Not in every vocabulary, yet words a question may use: they find nothing, or what is stored.
 BASE_VERBS = (
@@ -112,14 +69,20 @@ PEOPLE = _set(
     "anybody anyone everybody everyone guy he her him man men nobody people person persons she"
     " somebody someone them they woman women"
 )
+PRONOUNS = _set("he her him she them they")
 DETERMINERS = _set("a an any his her its my some that the their these this those")
 PARTICLES = _set("up down off away out over")
-PREPOSITIONS = _set("at by camera cameras from in inside near of on to with")
+PREPOSITIONS = _set("at by camera cameras for from in inside near of on to with")
 FILLERS = _set(
     "all am and anything are be been being can could each ever event events find give has how i"
     " interaction interactions is it item items list many may me much object objects"
     " often or please show something tell there thing things time times us was"
     " we were will would you"
+)
+COLOURS = _set("black blue brown gray green grey orange pink purple red white yellow")
+GARMENTS = _set(
+    "blouse cap clothes coat dress hat helmet hoodie jacket jeans jumper pants pullover shirt"
+    " shorts skirt suit sweater trousers tshirt vest"
 )
 # They turn a question round or order it: leaving one out would answer another question.
 OPERATORS = _set(
@@ -128,42 +91,48 @@ OPERATORS = _set(
 )
 
 
+@dataclass(frozen=True)
+class Token:
+    """A word in lower case, and where it stands in the text."""
+
+    word: str
+    start: int  # characters
+    end: int
+
+
+def tokens(text: str) -> list[Token]:
+    """`camera:0:1` and `don't` are one word each, `who's` is `who`."""
+    found = re.finditer(r"\w+(?:[:'’.-]+\w+)*", text)
+    return [Token(_plain(one.group()), one.start(), one.end()) for one in found]
+
+
 def tokens_of(text: str) -> list[str]:
-    """Lower-case words; `camera:0:1` and `don't` are one word each, `who's` is `who`."""
-    return re.findall(r"\w+(?:[:'’.-]+\w+)*", re.sub(r"['’]s\b", "", text.lower()))
+    return [token.word for token in tokens(text)]
 
 
-def base_forms(word: str) -> set[str]:
-    """What the word may be an inflection of; some are no words, a vocabulary will tell."""
-    forms = {word}
-    if word in _IRREGULAR:
-        forms.add(_IRREGULAR[word])
-    for ending in ("ed", "ing", "es", "s"):
-        stem = word.removesuffix(ending)
-        if stem == word or len(stem) < 2:
-            continue
-        forms |= {stem, stem + "e"} if ending != "s" else {stem}
-        if ending in ("ed", "ing") and stem[-1] == stem[-2]:
-            forms.add(stem[:-1])  # grabbed, sitting
-        if ending in ("ed", "es") and stem[-1] == "i":
-            forms.add(stem[:-1] + "y")  # carried, carries
-    return forms
+def _plain(word: str) -> str:
+    return re.sub(r"['’]s$", "", word.lower())
 
 
-def singulars(word: str) -> set[str]:
+@lru_cache(maxsize=10_000)
+def base_forms(word: str) -> frozenset[str]:
+    """What the word may be an inflection of, as a verb; itself included."""
+    return _lemmas(word, "VERB")
+
+
+@lru_cache(maxsize=10_000)
+def singulars(word: str) -> frozenset[str]:
     """What the word may be the plural of, itself included."""
-    forms = {word}
-    if word in _PLURALS:
-        forms.add(_PLURALS[word])
-    if word.endswith("s") and not word.endswith("ss"):
-        forms.add(word[:-1])
-        if word.endswith("es"):
-            forms.add(word[:-2])
-        if word.endswith("ies"):
-            forms.add(word[:-3] + "y")
-        if word.endswith("ves"):
-            forms.add(word[:-3] + "f")
-    return forms
+    return _lemmas(word, "NOUN") | ({"person"} if word == "people" else set())
+
+
+def _lemmas(word: str, kind: str) -> frozenset[str]:
+    if not (word.isascii() and word.isalpha() and len(word) < _LONGEST_WORD):
+        return frozenset((word,))
+    from lemminflect import getAllLemmas, getAllLemmasOOV  # reads its tables: 0.2 s
+
+    known = getAllLemmas(word, upos=kind) or getAllLemmasOOV(word, upos=kind)
+    return frozenset((word, *known.get(kind, ())))
 
 
 def named(words: list[str], phrase: str, forms: Collection[str]) -> bool:

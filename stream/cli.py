@@ -48,6 +48,7 @@ app = typer.Typer(
 app.command()(cli_demo.demo)
 app.command()(cli_replay.replay)
 app.command()(cli_services.dashboard)
+app.command()(cli_services.api)
 app.command()(cli_services.doctor)
 app.add_typer(cli_services.config_app, name="config")
 app.add_typer(cli_db.db_app, name="db")
@@ -105,21 +106,31 @@ def ask(
     config: ConfigOption = None,
     database: DatabaseOption = None,
     json: JsonOption = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
 ) -> None:
-    """Answer a question about what was seen."""
-    from stream.cli_ask import answer_question
+    """Answer a question about what was seen; exit code 1 if it is not understood."""
+    from stream.cli_ask import answer_question, to_csv
 
     settings = load(config, database={"url": database})
     answer = answer_question(settings, question, since=parse_since(since), camera=camera)
+    if json and csv:
+        raise typer.BadParameter("--json or --csv, not both")
+    if answer.understood:
+        complain("understood: " + " · ".join(map(str, answer.understood)))
+    if answer.not_understood:
+        complain("not understood: " + ", ".join(answer.not_understood))
     if json:
         for row in answer.rows:
             typer.echo(row.interaction.to_json())
-        return
-    if answer.not_understood:
-        complain("not understood: " + ", ".join(answer.not_understood))
-    if answer.rows:
+    elif csv:
+        typer.echo(to_csv(answer), nl=False)
+    elif answer.rows:
         show_rows(answer.columns, [row.cells for row in answer.rows])
-    typer.echo(answer.summary)
+    if json or csv:
+        complain(answer.summary)
+    else:
+        typer.echo(answer.summary)
+    raise typer.Exit(0 if answer.answerable else EXIT_ERROR)
 
 
 def parse_since(text: str | None, now: datetime | None = None) -> datetime | None:

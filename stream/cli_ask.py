@@ -1,12 +1,13 @@
 """`stream ask`: a question in words, answered from the database."""
 
+import csv
+import io
 from datetime import UTC, datetime
 
 from configs.settings import Settings
-from storage.ask import Answer, answer, understand
+from storage.ask import Answer, answer, understand_stored
 from storage.database import make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
-from storage.repository import cameras, object_classes_seen, verbs_seen
 
 
 def answer_question(
@@ -17,13 +18,19 @@ def answer_question(
     try:
         bring_up_to_date(engine, settings.backups)
         with make_sessions(engine)() as session:
-            asked = understand(
-                question,
-                verbs=verbs_seen(session),
-                objects=object_classes_seen(session),
-                cameras=cameras(session),
-                now=datetime.now(UTC),
-            )
+            now = datetime.now(UTC).astimezone()  # where who asks is
+            asked = understand_stored(session, question, now=now, zone=now.tzinfo or UTC)
             return answer(session, asked, since=since, camera=camera)
     finally:
         engine.dispose()
+
+
+def to_csv(answer: Answer) -> str:
+    """Columns and rows; cells that a spreadsheet would take for formulas are quoted by a `'`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*answer.columns, "id"))
+    for row in answer.rows:
+        cells = (f"'{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in row.cells)
+        writer.writerow((*cells, str(row.interaction.id)))
+    return text.getvalue()

@@ -3,22 +3,25 @@
 import importlib.metadata
 import os
 import platform
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from configs.settings import ENV_PREFIX, load
+from configs.settings import ENV_PREFIX, Settings, load
 from models.errors import ModelError
 from storage.errors import StorageError
 from stream.addresses import redact
 from stream.cli_options import ConfigOption, DatabaseOption
 from stream.cli_output import show_rows
+from stream.errors import StreamError
 
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
 
 _ROOT = Path(__file__).parents[1]
+_API_TOKEN = "HOI_API_TOKEN"  # as dashboard/serve.py reads it
 _LIBRARIES = ("torch", "onnxruntime", "av", "supervision", "trackers", "transformers", "sqlalchemy")
 
 
@@ -45,19 +48,50 @@ def dashboard(
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
 ) -> None:
     """Open the pages over the database; Ctrl-C ends them."""
-    settings = load(config, database={"url": database})
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]),
-        f"{ENV_PREFIX}DATABASE__URL": settings.database.url,
-        f"{ENV_PREFIX}MEDIA": str(settings.media.absolute()),
-    }
+    environment = _environment(load(config, database={"url": database}))
     page = str(_ROOT / "dashboard" / "app.py")
     options = ["--server.port", str(port), "--server.headless", "true"]
     options += ["--client.toolbarMode", "minimal", "--browser.gatherUsageStats", "false"]
     options += ["--theme.primaryColor", "#2f6f8f"]
     command = [sys.executable, "-m", "streamlit", "run", page, *options]
     os.execvpe(command[0], command, environment)  # so that who stops us stops the pages
+
+
+def api(
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    host: Annotated[str, typer.Option("--host", help="0.0.0.0: the whole network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8502,
+) -> None:
+    """Answer over HTTP, read-only; the token is HOI_API_TOKEN, or a new one; Ctrl-C ends it."""
+    settings = load(config, database={"url": database})
+    from storage.database import make_engine
+    from storage.maintenance import bring_up_to_date
+
+    engine = make_engine(settings.database.url)
+    bring_up_to_date(engine, settings.backups)
+    engine.dispose()
+    environment = _environment(settings)
+    if not environment.get(_API_TOKEN):
+        environment[_API_TOKEN] = secrets.token_urlsafe(24)
+        typer.echo(f"token: {environment[_API_TOKEN]}")
+    elif len(environment[_API_TOKEN]) < 16:
+        raise StreamError(f"{_API_TOKEN} has fewer than 16 characters: choose a longer token")
+    options = ["--host", host, "--port", str(port), "--log-level", "warning"]
+    typer.echo(f"http://{host}:{port}/docs")
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "uvicorn", "--factory", "dashboard.serve:serve", *options]
+    os.execvpe(command[0], command, environment)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Of a program of ours that reads its settings there."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]),
+        f"{ENV_PREFIX}DATABASE__URL": settings.database.url,
+        f"{ENV_PREFIX}MEDIA": str(settings.media.absolute()),
+    }
 
 
 def doctor(

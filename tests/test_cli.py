@@ -1,5 +1,6 @@
 """The command line as a user meets it: output, one line for every error, exit codes."""
 
+import csv
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+import httpx2 as httpx
 import numpy as np
 import onnx
 import pytest
@@ -19,10 +21,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import DetectorSection, load_bundle, write_manifest
 from storage.bus import Bus
-from storage.database import make_engine, make_sessions
-from storage.repository import find_interactions
+from storage.database import make_engine, make_sessions, upgrade
+from storage.repository import add_interactions, find_interactions
 from stream.cli import main, parse_since
 from stream.sources import read_file
+from tests.conftest import free_port
+from tests.test_interactions import make_interaction
 
 MakeVideo = Callable[..., Path]
 
@@ -76,6 +80,7 @@ def test_a_video_becomes_events_in_the_database(
     code, out, err = cli("ask", "who held what")
     assert code == 0, err
     assert "cup" in out
+    assert "understood: held: hold" in err
 
     before = {event["id"] for event in events}
     code, out, _ = cli(*run, "--json")
@@ -237,10 +242,56 @@ def test_db_upgrade_makes_the_database(cli: Cli, tmp_path: Path) -> None:
     assert (tmp_path / "new.db").is_file()
 
 
+def test_a_question_is_answered_as_csv_and_json(cli: Cli, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'asked.db'}"
+    engine = make_engine(url)
+    upgrade(engine)
+    with make_sessions(engine).begin() as session:
+        told = [make_interaction(0), make_interaction(1, human_track="=1+1", verb="put down")]
+        add_interactions(session, interactions=told)
+    engine.dispose()
+    asked = ("ask", "who picked up a box and then put it down", "--database", url)
+    code, out, err = cli("ask", "who put down what", "--database", url, "--csv")
+    assert code == 0, err
+    header, row = csv.reader(out.splitlines())
+    assert header == ["who", "what", "time", "camera", "score", "id"]
+    assert row[:2] == ["'=1+1", "box"], "a spreadsheet must not take a name for a formula"
+    assert row[-1] == str(told[1].id)
+    code, out, err = cli("ask", "who picked up a box", "--database", url, "--json")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [str(told[0].id)]
+    assert "1 interaction" in err
+    code, out, err = cli(*asked)
+    assert (code, "nothing found" in out) == (0, True), "another person put it down"
+    code, out, err = cli("ask", "who frobnicated the box", "--database", url)
+    assert code == 1
+    assert "not understood: frobnicated" in err
+
+
+def test_the_api_is_started_with_a_token_of_its_own(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("HOI_API_TOKEN", None)
+    command = [sys.executable, "-m", "stream", "api", "--port", str(port)]
+    command += ["--database", f"sqlite:///{tmp_path / 'api.db'}"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, env=environment, stdout=pipe, text=True, cwd=tmp_path)
+    try:
+        assert process.stdout is not None
+        token = process.stdout.readline().removeprefix("token: ").strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        transport = httpx.HTTPTransport(retries=8)
+        with httpx.Client(transport=transport, headers=headers, timeout=30) as client:
+            reply = client.get(f"http://127.0.0.1:{port}/ask", params={"q": "who picked up what"})
+        assert reply.json()["summary"] == "nothing found"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
 def test_help_is_quick_and_knows_every_command(cli: Cli) -> None:
     code, out, _ = cli("--help")
     assert code == 0
-    commands = "run ask dashboard demo world train evaluate models config db doctor"
+    commands = "run ask dashboard api demo world train evaluate models config db doctor"
     assert all(f" {command} " in out for command in commands.split())
 
 

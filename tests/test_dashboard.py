@@ -138,3 +138,16 @@ def test_the_boxes_are_drawn_on_the_shown_picture_alone(tmp_path: Path) -> None:
     assert drawn[10, 30].tolist() == [220, 60, 50]
     assert drawn[30, 60].tolist() == [40, 150, 90]
     assert not np.asarray(Image.open(path)).any()
+
+
+def test_what_was_understood_can_be_corrected(open_page: Open, sessions: Sessions) -> None:
+    fill(sessions)
+    question = "who picked up the flurb"
+    app = open_page(question)
+    assert "Not understood: flurb" in text_of(app)
+    assert not app.dataframe
+    assert app.multiselect(key=f"verbs {question}").value == ["pick up"]
+    app.multiselect(key=f"objects {question}").set_value(["bottle"]).run()
+    assert not app.exception
+    assert len(app.dataframe[0].value) == 1
+    assert "1 interaction" in text_of(app)

@@ -10,16 +10,14 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from storage.ask import answer, understand
+from storage.ask import answer, understand_stored
 from storage.database import make_engine, make_sessions, upgrade
 from storage.repository import (
-    cameras,
     count_by_verb,
     count_interactions,
     delete_ended_before,
     find_interactions,
     latest,
-    object_classes_seen,
     open_interactions,
     verbs_seen,
 )
@@ -90,13 +88,7 @@ def test_the_plans_see_a_full_scan(engine: Engine) -> None:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_no_question_reads_everything(engine: Engine, question: str) -> None:
     with Plans(engine) as plans, make_sessions(engine)() as session:
-        asked = understand(
-            question,
-            verbs=verbs_seen(session),
-            objects=object_classes_seen(session),
-            cameras=cameras(session),
-            now=NOW,
-        )
+        asked = understand_stored(session, question, now=NOW)
         assert asked.answerable
         answer(session, asked)
     assert plans.full_scans() == []

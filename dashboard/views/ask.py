@@ -27,8 +27,11 @@ def render(url: str, media: str) -> None:
         _welcome(url)
         return
     try:
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = datetime.now(UTC).replace(microsecond=0).astimezone()
         reply = reads.ask(url, media, question, since, camera, now)
+        correction = _correct(url, question, reply.meant)
+        if correction != reply.meant:
+            reply = reads.ask(url, media, question, since, camera, now, correction)
     except StorageError as error:
         st.error(str(error))
         return
@@ -51,6 +54,25 @@ def _form(url: str) -> tuple[str, datetime | None, str | None]:
         st.query_params["q"] = question
     since = None if span is None else datetime.now(UTC).replace(second=0, microsecond=0) - span
     return question, since, camera if camera in names else None
+
+
+def _correct(url: str, question: str, meant: reads.Correction) -> reads.Correction:
+    """Fields filled with what was understood; another question fills them anew."""
+    with st.expander("Correct what was understood"):
+        did, what, where = st.columns(3)
+        verbs = sorted({*reads.verb_names(url), *meant.verbs})
+        things = sorted({*reads.object_names(url), *meant.objects})
+        places = sorted({*reads.camera_names(url), *filter(None, [meant.camera])})
+        anywhere = "any camera"
+        chosen = did.multiselect("Did", verbs, list(meant.verbs), key=f"verbs {question}")
+        objects = what.multiselect("What", things, list(meant.objects), key=f"objects {question}")
+        index = 0 if meant.camera is None else 1 + places.index(meant.camera)
+        place = where.selectbox("Where", [anywhere, *places], index, key=f"place {question}")
+    same = set(chosen) == set(meant.verbs) and set(objects) == set(meant.objects)
+    camera = None if place == anywhere else place
+    if same and camera == meant.camera:
+        return meant
+    return reads.Correction(tuple(chosen), tuple(objects), camera)
 
 
 def _take(example: str) -> None:
@@ -81,6 +103,7 @@ def _show(reply: reads.Reply) -> None:
         st.caption("Understood: " + " · ".join(reply.understood))
     if reply.not_understood:
         st.warning("Not understood: " + ", ".join(reply.not_understood))
+    if not reply.answerable:
         return
     if reply.table.empty:
         st.info(f"Nothing found. ({reply.summary})")

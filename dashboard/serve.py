@@ -1,0 +1,26 @@
+"""Composition root of the HTTP API, which `stream api` starts under uvicorn.
+
+By hand: `HOI_API_TOKEN=... uvicorn --factory dashboard.serve:serve`, from the repository.
+"""
+
+import os
+
+from fastapi import FastAPI
+
+from configs.settings import load
+from dashboard.api import make_api
+from storage.database import make_engine, make_sessions, upgrade
+from storage.errors import StorageError
+
+TOKEN_VARIABLE = "HOI_API_TOKEN"
+
+
+def serve() -> FastAPI:
+    """The database is that of the settings, the token that of the environment."""
+    engine = make_engine(load(None).database.url)
+    upgrade(engine, before=_refuse)
+    return make_api(make_sessions(engine), os.environ.get(TOKEN_VARIABLE, ""))
+
+
+def _refuse(revision: str) -> None:
+    raise StorageError(f"the database has schema {revision}: run `stream db upgrade` first")

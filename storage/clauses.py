@@ -1,0 +1,54 @@
+"""One part of a question becomes a `Clause`: who, did, what, in which colours."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from storage.attributes import read_person_colour, read_thing_colour
+from storage.question import Clause
+from storage.reading import Encode, Reading, read_near, read_objects, read_verbs
+
+
+@dataclass(frozen=True)
+class Names:
+    """What can be spoken of."""
+
+    verbs: Collection[str]
+    objects: Collection[str]
+    encode: Encode | None = None  # for words that are none of these
+
+
+def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
+    """From the free words between two places; explains those it uses."""
+    part = reading.part(start, end)
+    human, person = _read_person(part)
+    person_colour = read_person_colour(part)
+    read_verbs(part, names.verbs)
+    read_objects(part, names.objects)
+    if names.encode is not None:
+        read_near(part, names.verbs, names.objects, names.encode)
+    thing_colour = read_thing_colour(part)
+    reading.free -= set(range(start, end)) - part.free
+    reading.verbs |= part.verbs
+    reading.objects |= part.objects
+    return Clause(
+        verbs=tuple(part.verbs),
+        objects=tuple(part.objects),
+        human=human,
+        person=person,
+        person_colour=person_colour,
+        thing_colour=thing_colour,
+    )
+
+
+def _read_person(reading: Reading) -> tuple[str | None, int | None]:
+    """A track (`gate:0:3`) or a person by number (`person 3`)."""
+    for i in sorted(reading.free):
+        word = reading.words[i]
+        if re.fullmatch(r".+:\d+:\d+", word):
+            reading.explain([i], f"track {word}")
+            return word, None
+        if re.fullmatch(r"[0-9]{1,9}", word) and reading.before(i) == "person":
+            reading.explain([i - 1, i], f"person {int(word)} of any camera")
+            return None, int(word)
+    return None, None

@@ -1,0 +1,58 @@
+"""Who has a thing: what "left behind", "handed over" and "left without" mean in events."""
+
+from datetime import timedelta
+
+from storage.question import Bound, Clause, Relation, Step
+from storage.reading import Reading
+
+CUSTODY = ("carry", "hold", "pick up")  # who does this has it
+_HANDOVER = timedelta(seconds=5)  # from the one's hands to the other's
+_APART = timedelta(hours=1)  # between putting it down and whatever else the person did
+_LEAVE = frozenset(("left", "leave", "leaves", "leaving"))
+_HAND = frozenset(("handed", "hands", "gave", "given", "passed"))
+
+
+def handed_over() -> Step:
+    """Somebody else has the same thing right afterwards."""
+    clause = Clause(CUSTODY)
+    return Step(Relation.THEN, clause, _HANDOVER, person=Bound.OTHER, thing=Bound.SAME)
+
+
+def not_taken_again(person: Bound) -> Step:
+    """Nobody (`ANY`), or not the same person, has the same thing at any later time."""
+    return Step(Relation.THEN, Clause(CUSTODY), None, True, person, Bound.SAME)
+
+
+def left_without(objects: tuple[str, ...]) -> list[Step]:
+    """The person put one down at some time, and did not take it again."""
+    put_down = Clause(("put down",), objects)
+    return [
+        Step(Relation.NEAR, put_down, _APART, person=Bound.SAME),
+        not_taken_again(Bound.SAME),
+    ]
+
+
+def read_custody(reading: Reading, start: int, end: int) -> tuple[tuple[str, ...], list[Step]]:
+    """Verbs and steps of "left ... behind" and "handed ... over"; empty if it says neither."""
+    words = reading.words
+    for i in range(start, end):
+        if i not in reading.free:
+            continue
+        if words[i] in _LEAVE:
+            behind = reading.find("behind", i, 5)
+            reading.explain([i] if behind is None else [i, behind], "put down, not taken again")
+            return ("put down",), [not_taken_again(Bound.ANY)]
+        if words[i] in _HAND:
+            over = reading.find("over", i, 5)
+            reading.explain([i] if over is None else [i, over], "had it, then somebody else")
+            return CUSTODY, [handed_over()]
+    return (), []
+
+
+def read_leaving(reading: Reading, start: int, end: int) -> bool:
+    """Does the part say that somebody left, as before "without the bag"? Explains the word."""
+    for i in range(start, end):
+        if i in reading.free and reading.words[i] in _LEAVE:
+            reading.explain([i], "left")
+            return True
+    return False

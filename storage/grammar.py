@@ -1,0 +1,205 @@
+"""Plain English becomes a `Question`: what is understood is kept word by word, what is not, too."""
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from itertools import pairwise
+
+from storage.clauses import Names, read_clause
+from storage.custody import CUSTODY, left_without, not_taken_again, read_custody, read_leaving
+from storage.question import AskError, Bound, Clause, Form, Order, Question, Span, Step
+from storage.reading import WH_COLUMNS, Encode, Reading, read_camera, unexplained
+from storage.segments import Segment, split
+from storage.times import Period, read_times
+from storage.words import (
+    BASE_OBJECTS,
+    BASE_VERBS,
+    OPERATORS,
+    PEOPLE,
+    PREPOSITIONS,
+    PRONOUNS,
+    Token,
+    tokens,
+)
+
+MAX_CHARACTERS = 500  # a question, not a text
+_ORDERS = {
+    **{"last": Order.LAST, "latest": Order.LAST},
+    **{"first": Order.FIRST, "earliest": Order.FIRST, "longest": Order.LONGEST},
+}
+_YES_NO = frozenset(["did", "do", "does", "is", "are", "was", "were", "has", "have", "had"])
+
+
+def understand(
+    question: str,
+    *,
+    verbs: Collection[str],
+    objects: Collection[str],
+    cameras: Collection[str],
+    encode: Encode | None = None,
+    now: datetime | None = None,
+    zone: tzinfo = UTC,
+) -> Question:
+    """`verbs` and `objects`: names of the database and the model; common ones are known anyway.
+
+    Give `now` if the question may speak of time, and the zone of who asks. Raises `AskError`.
+    """
+    told = _tokens(question)
+    reading = Reading.of([token.word for token in told])
+    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, encode)
+    period = Period() if now is None else read_times(reading, now, zone)
+    camera = read_camera(reading, cameras)
+    order = _read_order(reading)
+    clause, steps = _read_parts(reading, split(reading, _behind_commas(question, told)), names)
+    asked = tuple(dict.fromkeys(WH_COLUMNS[w] for w in reading.words if w in WH_COLUMNS))
+    unknown = unexplained(reading)
+    meant = clause != Clause() or steps or camera or period != Period()
+    if not (meant or asked or unknown):
+        raise AskError(f"nothing is asked in {question!r}: try 'who picked up what'")
+    return Question(
+        text=question,
+        clause=clause,
+        steps=tuple(steps),
+        camera=camera,
+        since=period.since and period.since.astimezone(UTC),
+        until=period.until and period.until.astimezone(UTC),
+        asked=asked,
+        form=_form(reading.words),
+        order=order,
+        understood=_spans(told, reading),
+        not_understood=tuple(dict.fromkeys(reading.words[i] for i in unknown)),
+        answerable=not unknown or (bool(clause.verbs) and all(_idle(reading, i) for i in unknown)),
+    )
+
+
+def _read_parts(
+    reading: Reading, segments: list[Segment], names: Names
+) -> tuple[Clause, list[Step]]:
+    """The first part is what is looked for; the others hang on it, each on the one before."""
+    first, *others = segments
+    leaves = bool(others) and others[0].lacking and read_leaving(reading, first.start, first.end)
+    clause, steps = _read_first(reading, first, names)
+    for n, segment in enumerate(others):
+        following = others[n + 1] if n + 1 < len(others) else None
+        if following is not None and following.lacking:
+            gone = read_leaving(reading, segment.start, segment.end)
+        else:
+            gone = False
+        part = read_clause(reading, segment.start, segment.end, names)
+        if gone and part == Clause():
+            leaves = True
+        elif segment.lacking and leaves and not part.verbs:
+            if clause.verbs:
+                steps += left_without(part.objects)
+            else:
+                clause = replace(clause, verbs=("put down",), objects=part.objects)
+                steps.append(not_taken_again(Bound.SAME))
+        elif segment.negated and not segment.lacking and not part.verbs:
+            clause, steps = _excluding(clause, steps, part.objects)
+        else:
+            steps.append(_step(reading, segment, part, steps[-1].clause if steps else clause))
+    return clause, steps
+
+
+def _read_first(reading: Reading, first: Segment, names: Names) -> tuple[Clause, list[Step]]:
+    clause = read_clause(reading, first.start, first.end, names)
+    if clause.verbs:
+        return clause, []
+    verbs, steps = read_custody(reading, first.start, first.end)
+    return replace(clause, verbs=verbs), steps
+
+
+def _excluding(
+    clause: Clause, steps: list[Step], objects: tuple[str, ...]
+) -> tuple[Clause, list[Step]]:
+    """ "but not from a bottle": of the part before."""
+    if not steps:
+        return replace(clause, not_objects=objects), steps
+    last = replace(steps[-1], clause=replace(steps[-1].clause, not_objects=objects))
+    return clause, [*steps[:-1], last]
+
+
+def _step(reading: Reading, segment: Segment, part: Clause, before: Clause) -> Step:
+    person, thing = _bounds(reading, segment, part)
+    if segment.negated and not part.objects:
+        thing = Bound.SAME  # "holding, not carrying"
+    if not part.verbs:
+        part = replace(part, verbs=CUSTODY if segment.lacking else before.verbs)
+    return Step(segment.relation, part, segment.within, segment.negated, person, thing)
+
+
+def _bounds(reading: Reading, segment: Segment, part: Clause) -> tuple[Bound, Bound]:
+    """The same person unless another one is named; the same thing where it is called "it"."""
+    places = range(segment.start, segment.end)
+    words = [reading.words[i] for i in places]
+    reading.free -= {i for i in places if reading.words[i] in ("else", "another", "same")}
+    named = [w for w in words if w in PEOPLE - PRONOUNS] and "same" not in words
+    if named and {"else", "another"} & set(words):
+        person = Bound.OTHER
+    elif part.human or part.person is not None or named:
+        person = Bound.ANY
+    else:
+        person = Bound.SAME
+    it = bool({"it", "them"} & set(words)) and not part.objects
+    same = "same" in words and bool(part.objects)
+    return person, Bound.SAME if it or same else Bound.ANY
+
+
+def _read_order(reading: Reading) -> Order:
+    found = Order.NEWEST
+    for i in sorted(reading.free):
+        if reading.words[i] in _ORDERS:
+            found = _ORDERS[reading.words[i]]
+            reading.explain([i], f"the {found}")
+    return found
+
+
+def _form(words: list[str]) -> Form:
+    if words[0] in _YES_NO and not set(WH_COLUMNS) & set(words):
+        return Form.YES_NO
+    if "how" not in words:
+        return Form.LIST
+    rest = words[words.index("how") + 1 :]
+    if rest[:1] == ["often"] or rest[:2] == ["many", "times"]:
+        return Form.TIMES
+    if rest[:1] != ["many"]:
+        return Form.LIST
+    return Form.PEOPLE if set(rest[1:2]) & PEOPLE else Form.THINGS
+
+
+def _idle(reading: Reading, i: int) -> bool:
+    """Is the word one of those in front of a thing, as in "the big shiny cup"?"""
+    after = next((j for j in range(i, len(reading.words)) if j not in reading.free), i)
+    between = set(reading.words[i:after])
+    return after in reading.objects.values() and not between & (
+        OPERATORS | PREPOSITIONS | set(WH_COLUMNS)
+    )
+
+
+def _tokens(question: str) -> list[Token]:
+    if not question.strip():
+        raise AskError("the question is empty: try 'who picked up what'")
+    if len(question) > MAX_CHARACTERS:
+        raise AskError(
+            f"the question has {len(question)} characters, at most {MAX_CHARACTERS} are read"
+        )
+    found = tokens(question)
+    if not any(re.search(r"[^\W\d_]", token.word) for token in found):
+        raise AskError(f"there are no words in {question!r}: try 'who picked up what'")
+    return found
+
+
+def _behind_commas(question: str, told: list[Token]) -> frozenset[int]:
+    """Places of the words that a comma precedes."""
+    pairs = enumerate(pairwise(told), start=1)
+    return frozenset(i for i, (a, b) in pairs if "," in question[a.end : b.start])
+
+
+def _spans(told: list[Token], reading: Reading) -> tuple[Span, ...]:
+    spans = []
+    for meaning in reading.meanings:
+        first, last = told[min(meaning.places)], told[max(meaning.places)]
+        said = " ".join(told[i].word for i in sorted(meaning.places))
+        spans.append(Span(first.start, last.end, said, meaning.text))
+    return tuple(sorted(spans, key=lambda span: (span.start, span.end)))

@@ -1,0 +1,191 @@
+"""Time logic over stored events: rows of one clause that hold with the steps that hang on it.
+
+Candidates come from the database page by page; the joins are made here, on one page of each side at
+a time, so that memory is bounded however long a camera has been watched.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from storage.interactions import Interaction
+from storage.question import Bound, Clause, Order, Question, Relation, Step
+from storage.repository import Filters, find_interactions, object_classes_seen
+
+_PAGE, _OTHERS = 100, 1000  # rows at a time of what is looked for, and of what hangs on it
+_FOREVER = timedelta(days=36_500)
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A row, and what happened with it, one for each step that is not negated."""
+
+    interaction: Interaction
+    evidence: tuple[Interaction, ...] = ()
+
+
+class Matches:
+    """Newest first, or oldest if that is the order; `complete` is known when they are through."""
+
+    def __init__(
+        self, session: Session, question: Question, filters: Filters, *, most: int
+    ) -> None:
+        """`most` rows are looked at, by the page."""
+        self._session, self._question, self._most = session, question, most
+        self._filters: Filters = {**filters, **clause_filters(session, question.clause)}
+        self._filters["oldest_first"] = question.order is Order.FIRST
+        self.complete = True
+
+    def __iter__(self) -> Iterator[Match]:
+        camera, seen = self._filters.get("camera"), 0
+        for page in _pages(self._session, self._filters, _PAGE):
+            if seen >= self._most:
+                self.complete = False
+                return
+            seen += len(page)
+            held = _holding(self._session, page, self._question.steps, camera)
+            yield from (Match(one, held[one.id]) for one in page if one.id in held)
+
+
+def _holding(
+    session: Session, anchors: Sequence[Interaction], steps: Sequence[Step], camera: str | None
+) -> dict[uuid.UUID, tuple[Interaction, ...]]:
+    """The anchors for which all steps hold, with the evidence nearest in time."""
+    if not steps or not anchors:
+        return {one.id: () for one in anchors}
+    step, rest = steps[0], steps[1:]
+    if step.negated:
+        found = _best(session, anchors, step, (), camera)
+        kept = [one for one in anchors if one.id not in found]
+        return _holding(session, kept, rest, camera)
+    return _best(session, anchors, step, rest, camera)
+
+
+def _best(
+    session: Session,
+    anchors: Sequence[Interaction],
+    step: Step,
+    rest: Sequence[Step],
+    camera: str | None,
+) -> dict[uuid.UUID, tuple[Interaction, ...]]:
+    """For each anchor the nearest event of the step for which the rest holds."""
+    best: dict[uuid.UUID, tuple[tuple[float, str], tuple[Interaction, ...]]] = {}
+    clause = clause_filters(session, step.clause)
+    for cluster, since, until in _clusters(anchors, step):
+        partners = _Partners(cluster, step)
+        window: Filters = {"camera": camera, **clause, "since": since, "until": until}
+        for page in _pages(session, window, _OTHERS):
+            pairs = [(anchor, other) for other in page for anchor in partners.of(other)]
+            others = {other.id: other for _, other in pairs}
+            held = _holding(session, list(others.values()), rest, camera)
+            for anchor, other in pairs:
+                if other.id not in held:
+                    continue
+                key = abs(_gap(anchor, other).total_seconds()), other.id.hex
+                if anchor.id not in best or key < best[anchor.id][0]:
+                    best[anchor.id] = key, (other, *held[other.id])
+    return {id_: evidence for id_, (_, evidence) in best.items()}
+
+
+class _Partners:
+    """The anchors of which an event can be the step, found by what both must share."""
+
+    def __init__(self, anchors: Sequence[Interaction], step: Step) -> None:
+        self._step = step
+        self._by: dict[str, list[Interaction]] = defaultdict(list)
+        for anchor in anchors:
+            self._by[self._key(anchor)].append(anchor)
+
+    def of(self, other: Interaction) -> list[Interaction]:
+        anchors = self._by.get(self._key(other), [])
+        return [anchor for anchor in anchors if fits(self._step, anchor, other)]
+
+    def _key(self, one: Interaction) -> str:
+        if self._step.person is Bound.SAME:
+            return one.human_track
+        return one.object_track if self._step.thing is Bound.SAME else ""
+
+
+def fits(step: Step, anchor: Interaction, other: Interaction) -> bool:
+    """Do time, person and thing of the other event fit the anchor? Its clause is not looked at."""
+    if anchor.id == other.id:
+        return False
+    for bound, a, b in (
+        (step.person, anchor.human_track, other.human_track),
+        (step.thing, anchor.object_track, other.object_track),
+    ):
+        if bound is not Bound.ANY and (a == b) is not (bound is Bound.SAME):
+            return False
+    overlap = other.started_at <= anchor.ended_at and other.ended_at >= anchor.started_at
+    if step.relation is Relation.WHILE:
+        return overlap
+    if step.relation is Relation.THEN and other.started_at <= anchor.started_at:
+        return False
+    if step.relation is Relation.AFTER and other.started_at >= anchor.started_at:
+        return False
+    return step.within is None or _gap(anchor, other) <= step.within
+
+
+def _gap(a: Interaction, b: Interaction) -> timedelta:
+    """From the end of the earlier to the start of the later; zero where they overlap."""
+    first, second = sorted((a, b), key=lambda one: one.started_at)
+    return max(second.started_at - first.ended_at, timedelta())
+
+
+def _clusters(
+    anchors: Sequence[Interaction], step: Step
+) -> Iterator[tuple[list[Interaction], datetime, datetime]]:
+    """Anchors whose windows of time overlap, and that window."""
+    cluster: list[Interaction] = []
+    since = until = _EARLIEST
+    for anchor in sorted(anchors, key=lambda one: one.started_at):
+        begin, end = _window(anchor, step)
+        if cluster and begin > until:
+            yield cluster, since, until
+            cluster = []
+        if not cluster:
+            since, until = begin, end
+        cluster.append(anchor)
+        since, until = min(since, begin), max(until, end)
+    if cluster:
+        yield cluster, since, until
+
+
+def _window(anchor: Interaction, step: Step) -> tuple[datetime, datetime]:
+    within = _FOREVER if step.within is None else step.within
+    begin, end = anchor.started_at, anchor.ended_at
+    if step.relation in (Relation.AFTER, Relation.NEAR):
+        begin = begin - min(within, begin - _EARLIEST)
+    if step.relation in (Relation.THEN, Relation.NEAR):
+        end = end + min(within, _LATEST - end)
+    return begin, end
+
+
+def clause_filters(session: Session, clause: Clause) -> Filters:
+    """Of one clause; things that are excluded become those that are left."""
+    objects = set(clause.objects) or None
+    if clause.not_objects:
+        objects = (objects or set(object_classes_seen(session))) - set(clause.not_objects)
+    return {
+        "verbs": clause.verbs or None,
+        "object_classes": objects,
+        "human": clause.human,
+        "person": clause.person,
+    }
+
+
+def _pages(session: Session, filters: Filters, size: int) -> Iterator[Sequence[Interaction]]:
+    """All rows, in order, never more than `size` at once."""
+    filters = {**filters}
+    while True:
+        page = find_interactions(session, limit=size, **filters)
+        if page:
+            yield page
+        if len(page) < size:
+            return
+        filters["beyond"] = page[-1].started_at, page[-1].id

@@ -1,0 +1,124 @@
+"""The HTTP door answers as `stream ask` does, to those who know the token."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from dashboard.api import make_api
+from storage.database import Sessions
+from storage.errors import StorageError
+from storage.repository import add_interactions
+from tests.conftest import free_port
+from tests.test_interactions import NOON, make_interaction
+
+TOKEN = "a token of this test"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def client(sessions: Sessions) -> Iterator[TestClient]:
+    events = [make_interaction(n, verb="hold", object_class="cup") for n in range(5)]
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[*events, make_interaction(9, camera="lobby")])
+    with TestClient(make_api(sessions, TOKEN), headers=HEADERS) as one:
+        yield one
+
+
+def get(client: TestClient, path: str, **parameters: Any) -> Any:
+    response = client.get(path, params=parameters)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_a_question_is_answered_page_by_page(client: TestClient) -> None:
+    first = get(client, "/ask", q="who held what", limit=2)
+    assert (first["total"], first["summary"], first["next_offset"]) == (5, "5 interactions", 2)
+    assert first["understood"][0] == {"start": 4, "end": 8, "said": "held", "meaning": "hold"}
+    rows, offset = first["rows"], first["next_offset"]
+    while offset is not None:
+        page = get(client, "/ask", q="who held what", limit=2, offset=offset, until=first["as_of"])
+        rows, offset = rows + page["rows"], page["next_offset"]
+    times = [row["interaction"]["started_at"] for row in rows]
+    assert len(set(times)) == 5
+    assert times == sorted(times, reverse=True)
+    assert "vector" not in rows[0]["interaction"]
+    assert get(client, "/ask", q="how many people held a cup")["number"] == 1
+    assert get(client, "/ask", q="did anyone kick a ball")["yes"] is False
+    assert get(client, "/ask", q="who did what", camera="lobby")["total"] == 1
+
+
+def test_interactions_and_names(client: TestClient) -> None:
+    page = get(client, "/interactions", verb="hold", limit=4)
+    assert (len(page["interactions"]), page["next_offset"]) == (4, 4)
+    late = get(client, "/interactions", since=(NOON + timedelta(seconds=8)).isoformat())
+    assert len(late["interactions"]) == 1
+    ever = get(client, "/interactions", since="0001-01-01T00:00Z", until="9999-12-31T23:59Z")
+    assert len(ever["interactions"]) == 6
+    one = page["interactions"][0]
+    assert get(client, f"/interactions/{one['id']}") == one
+    assert get(client, "/names")["cameras"] == ["gate", "lobby"]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "code", "said"),
+    [
+        ("/ask", {"q": ""}, 422, "empty"),
+        ("/ask", {"q": "x" * 10_000}, 422, "at most 500"),
+        ("/ask", {"q": "who", "zone": "../../etc/passwd"}, 422, "no time zone"),
+        ("/ask", {"q": "who", "limit": 10_000}, 422, "less than or equal"),
+        ("/ask", {"q": "who", "since": "2026-01-01T00:00"}, 422, "timezone"),
+        ("/interactions/6e1f4f3c-0000-4000-8000-000000000000", {}, 404, "no such"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(
+    client: TestClient, path: str, parameters: dict[str, Any], code: int, said: str
+) -> None:
+    response = client.get(path, params=parameters)
+    assert response.status_code == code
+    assert said in response.text
+
+
+def test_nothing_is_told_without_the_token(client: TestClient, sessions: Sessions) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/ask", "/interactions", "/live", "/names", "/health"} <= set(paths)
+    for path, methods in paths.items():
+        assert set(methods) == {"get"}, "read-only"
+        for token in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}", "Bearer wröng"):
+            answer = client.get(path, headers={b"Authorization": token.encode()})
+            assert answer.status_code == (200 if path == "/health" else 401), (path, token)
+    with pytest.raises(StorageError, match="token"):
+        make_api(sessions, "")
+
+
+def test_live_events_come_over_a_socket(sessions: Sessions) -> None:
+    port = free_port()
+    config = uvicorn.Config(make_api(sessions, TOKEN), port=port, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.02)
+    url = f"http://127.0.0.1:{port}"
+    seen = []
+    with (
+        httpx.Client(headers=HEADERS, timeout=20) as client,
+        client.stream("GET", f"{url}/live", params={"seconds": 3}) as stream,
+    ):
+        for line in stream.iter_lines():
+            if line == ": live":
+                with sessions.begin() as session:
+                    add_interactions(session, interactions=[make_interaction(1)])
+            if line.startswith("data: "):
+                seen.append(json.loads(line[6:]))
+    server.should_exit = True
+    thread.join(10)
+    assert [one["verb"] for one in seen] == ["pick up"]

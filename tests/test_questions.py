@@ -1,0 +1,146 @@
+"""Questions with times, colours, several parts and counts become typed filters."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from storage.ask import understand
+from storage.question import AskError, Bound, Form, Order, Question, Relation
+
+VERBS = ("pick up", "put down", "hold", "carry", "sit on", "kick", "drink with")
+OBJECTS = ("box", "cup", "bottle", "backpack", "suitcase", "bench")
+NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)  # a Tuesday; 15:00 in Berlin
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def ask(question: str, now: datetime = NOW) -> Question:
+    return understand(
+        question,
+        verbs=VERBS,
+        objects=OBJECTS,
+        cameras=["gate", "2"],
+        now=now,
+        zone=BERLIN,
+    )
+
+
+def test_a_question_with_everything() -> None:
+    text = "did anyone in a red shirt carry a suitcase yesterday after 5 pm at the gate"
+    asked = ask(text)
+    assert (asked.form, asked.camera, asked.answerable) == (Form.YES_NO, "gate", True)
+    assert (asked.clause.verbs, asked.clause.objects) == (("carry",), ("suitcase",))
+    assert asked.clause.person_colour == "red"
+    assert asked.since == datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
+    assert asked.until is not None
+    assert asked.until + timedelta(microseconds=1) == datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
+    shown = {text[span.start : span.end]: span.meaning for span in asked.understood}
+    assert shown["in a red shirt"] == "person in red"
+    assert shown["gate"] == "camera gate"
+    assert shown["after 5 pm"].startswith("from 2026-11-23 17:00:00 CET")
+
+
+@pytest.mark.parametrize(
+    ("said", "since", "until"),
+    [
+        ("today", "2026-11-24T00:00", "2026-11-25T00:00"),
+        ("last night", "2026-11-23T18:00", "2026-11-24T06:00"),
+        ("this morning", "2026-11-24T00:00", "2026-11-24T12:00"),
+        ("yesterday evening", "2026-11-23T18:00", "2026-11-24T00:00"),
+        ("on monday", "2026-11-23T00:00", "2026-11-24T00:00"),
+        ("on tuesday", "2026-11-17T00:00", "2026-11-18T00:00"),
+        ("on 2026-11-20", "2026-11-20T00:00", "2026-11-21T00:00"),
+        ("on 25 october", "2026-10-25T00:00", "2026-10-26T00:00"),  # 25 hours long
+        ("on december 24th", "2025-12-24T00:00", "2025-12-25T00:00"),
+        ("at 2 pm", "2026-11-24T14:00", "2026-11-24T15:00"),
+        ("at 14:05", "2026-11-24T14:05", "2026-11-24T14:06"),
+        ("between 1 and 2:30 pm", "2026-11-24T13:00", "2026-11-24T14:30"),
+        ("after 10 pm", "2026-11-23T22:00", None),
+        ("since yesterday", "2026-11-23T00:00", None),
+        ("before noon", None, "2026-11-24T12:00"),
+        ("before yesterday", None, "2026-11-23T00:00"),
+        ("in the past two hours", "2026-11-24T13:00", None),
+    ],
+)
+def test_times_are_those_of_who_asks(said: str, since: str | None, until: str | None) -> None:
+    asked = ask(f"who held a cup {said}")
+    assert asked.answerable, asked.not_understood
+
+    def utc(text: str | None) -> datetime | None:
+        if text is None:
+            return None
+        return datetime.fromisoformat(text).replace(tzinfo=BERLIN).astimezone(UTC)
+
+    assert asked.since == utc(since)
+    end = utc(until)
+    assert end is None or asked.until in (end, end - timedelta(microseconds=1))
+    assert (end is None) == (asked.until is None)
+
+
+@pytest.mark.parametrize(
+    ("question", "relation", "negated", "person", "thing", "seconds"),
+    [
+        ("who picked up a cup and then held a bottle", "then", False, "same", "any", 3600),
+        ("who picked up a cup before person 5 held it", "then", False, "any", "same", 3600),
+        ("who held a cup within 10 seconds of kicking a box", "near", False, "same", "any", 10),
+        ("who held a cup within a minute after sitting on a bench", "after", 0, "same", "any", 60),
+        ("who held a cup while someone else kicked a box", "while", False, "other", "any", None),
+        ("who sat on a bench without holding a cup", "while", True, "same", "any", None),
+        ("who picked up a cup but did not put it down", "then", True, "same", "same", None),
+        ("who was holding a cup, not carrying it", "while", True, "same", "same", None),
+        ("who picked up a cup then put it down within 5 seconds", "then", 0, "same", "same", 5),
+        ("who handed the box to whom", "then", False, "other", "same", 5),
+        ("what was left behind", "then", True, "any", "same", None),
+    ],
+)
+def test_parts_hang_together(
+    question: str, relation: str, negated: bool, person: str, thing: str, seconds: int | None
+) -> None:
+    asked = ask(question)
+    assert asked.answerable, asked.not_understood
+    (step,) = asked.steps
+    assert step.relation is Relation(relation)
+    assert step.negated == bool(negated)
+    assert (step.person, step.thing) == (Bound(person), Bound(thing))
+    assert step.within == (None if seconds is None else timedelta(seconds=seconds))
+
+
+def test_negation_order_and_counts() -> None:
+    assert ask("person drinking but not from a bottle").clause.not_objects == ("bottle",)
+    had = ask("who had the blue box last")
+    assert (had.order, had.clause.thing_colour) == (Order.LAST, "blue")
+    assert set(had.clause.verbs) == {"hold", "carry"}
+    assert ask("who held a cup first").order is Order.FIRST
+    assert ask("who held a cup for the longest time").order is Order.LONGEST
+    assert ask("how many bottles were put down on camera 2 today").form is Form.THINGS
+    assert ask("how many people held a cup").form is Form.PEOPLE
+    assert ask("how often was a cup held").form is Form.TIMES
+
+
+def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() -> None:
+    asked = ask("someone sat on a bench and then left without the backpack")
+    assert asked.answerable
+    put, taken = asked.steps
+    assert (put.clause.verbs, put.clause.objects) == (("put down",), ("backpack",))
+    assert taken.negated
+    assert (taken.person, taken.thing) == (Bound.SAME, Bound.SAME)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "who held a cup at 25:00",
+        "who held a cup after 5",
+        "who held a cup on 31 february",
+        "who held a cup on 0001-01-01",
+        "who did not hold a cup",
+        "who held a cup at the moon",
+    ],
+)
+def test_a_time_or_place_that_is_none_is_not_left_out(question: str) -> None:
+    assert not ask(question).answerable
+
+
+def test_too_many_parts_are_refused() -> None:
+    with pytest.raises(AskError, match="more than 5 parts"):
+        ask("who held a cup" + " then held a box" * 6)
