@@ -42,15 +42,19 @@ def show_config(config: ConfigOption = None) -> None:
     show_rows(("setting", "value"), rows)
 
 
+HostOption = Annotated[str, typer.Option("--host", help="0.0.0.0: the whole network.")]
+
+
 def dashboard(
     config: ConfigOption = None,
     database: DatabaseOption = None,
+    host: HostOption = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
 ) -> None:
     """Open the pages over the database; Ctrl-C ends them."""
     environment = _environment(load(config, database={"url": database}))
     page = str(_ROOT / "dashboard" / "app.py")
-    options = ["--server.port", str(port), "--server.headless", "true"]
+    options = ["--server.address", host, "--server.port", str(port), "--server.headless", "true"]
     options += ["--client.toolbarMode", "minimal", "--browser.gatherUsageStats", "false"]
     options += ["--theme.primaryColor", "#2f6f8f"]
     command = [sys.executable, "-m", "streamlit", "run", page, *options]
@@ -60,7 +64,7 @@ def dashboard(
 def api(
     config: ConfigOption = None,
     database: DatabaseOption = None,
-    host: Annotated[str, typer.Option("--host", help="0.0.0.0: the whole network.")] = "127.0.0.1",
+    host: HostOption = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8502,
 ) -> None:
     """Answer over HTTP, read-only; the token is HOI_API_TOKEN, or a new one; Ctrl-C ends it."""

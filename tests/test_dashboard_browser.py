@@ -51,6 +51,12 @@ def address(database: str, sessions: Sessions, tmp_path: Path) -> Iterator[str]:
         server.wait(20)
 
 
+def test_nobody_else_on_the_network_sees_the_pages(address: str) -> None:
+    port = int(address.rpartition(":")[2])
+    with pytest.raises(ConnectionRefusedError):  # as from any address but 127.0.0.1
+        socket.create_connection(("127.0.0.2", port), timeout=5)
+
+
 def test_a_question_in_the_address_is_answered_on_the_page(address: str, tmp_path: Path) -> None:
     if CHROMIUM is None:
         skip_or_fail("chromium is not installed: apt-get install chromium")
