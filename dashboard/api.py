@@ -24,7 +24,8 @@ from storage.ask import Answer, AskError, answer, understand_stored
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
 from storage.interactions import Interaction
-from storage.repository import cameras, find_interactions, get_interaction, latest, verbs_seen
+from storage.names import cameras, verbs_seen
+from storage.repository import find_interactions, get_interaction, latest
 
 T = TypeVar("T")
 

@@ -13,13 +13,8 @@ from storage.ask import answer, person_label, understand_stored
 from storage.database import ReadSession, Sessions, make_engine, make_sessions, upgrade
 from storage.errors import StorageError
 from storage.interactions import Box, Interaction
-from storage.repository import (
-    cameras,
-    count_by_verb,
-    find_interactions,
-    object_classes_seen,
-    verbs_seen,
-)
+from storage.names import cameras, object_classes_seen, verbs_seen
+from storage.repository import count_by_verb, find_interactions
 
 T = TypeVar("T")
 

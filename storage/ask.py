@@ -12,19 +12,13 @@ from itertools import islice
 
 from sqlalchemy.orm import Session
 
+from storage.filters import Filters
 from storage.grammar import understand
 from storage.interactions import Interaction
+from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.question import AskError, Form, Order, Question, Span
 from storage.reading import Encode
-from storage.repository import (
-    MOST_COUNTED,
-    Filters,
-    cameras,
-    count_interactions,
-    find_interactions,
-    object_classes_seen,
-    verbs_seen,
-)
+from storage.repository import MOST_COUNTED, count_interactions, find_interactions
 from storage.sequences import Match, Matches, clause_filters
 
 __all__ = [

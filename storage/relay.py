@@ -16,12 +16,8 @@ from storage.errors import RefusedError, StorageError
 from storage.interactions import Interaction
 from storage.outbox import Outbox, OutboxRow
 from storage.pair_vectors import PairVector
-from storage.repository import (
-    add_interactions,
-    add_pair_vectors,
-    add_tracks,
-    close_crashed,
-)
+from storage.repository import add_interactions, close_crashed
+from storage.track_rows import add_pair_vectors, add_tracks
 from storage.tracks import Track
 
 logger = logging.getLogger(__name__)

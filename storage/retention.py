@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from storage.database import ReadSession, Sessions
-from storage.errors import StorageError
-from storage.repository import (
+from storage.deletions import (
     delete_ended_before,
     delete_tracks_before,
     delete_vectors_before,
     named_files,
 )
+from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
 

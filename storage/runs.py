@@ -12,7 +12,7 @@ from storage.database import Sessions
 from storage.errors import StorageError, UnreachableError
 from storage.outbox import Outbox, OutboxRow
 from storage.relay import DatabaseSink, recover
-from storage.repository import finish_run, start_run
+from storage.run_rows import finish_run, start_run
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from storage.filters import Filters
 from storage.interactions import Interaction
+from storage.names import object_classes_seen
 from storage.question import Bound, Clause, Order, Question, Relation, Step
-from storage.repository import Filters, find_interactions, object_classes_seen
+from storage.repository import find_interactions
 
 _PAGE, _OTHERS = 100, 1000  # rows at a time of what is looked for, and of what hangs on it
 _FOREVER = timedelta(days=36_500)

@@ -13,16 +13,8 @@ import numpy as np
 from storage.ask import answer, understand_stored
 from storage.database import ReadSession, Sessions, make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
-from storage.repository import (
-    add_interactions,
-    cameras,
-    count_by_verb,
-    find_interactions,
-    latest,
-    object_classes_seen,
-    oldest,
-    verbs_seen,
-)
+from storage.names import cameras, object_classes_seen, verbs_seen
+from storage.repository import add_interactions, count_by_verb, find_interactions, latest, oldest
 from storage.retention import prune
 from storage.synthetic import DAYS, FIRST_DAY, fill
 from stream.bench_storage import make_event

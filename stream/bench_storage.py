@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from storage.database import make_engine, make_sessions, shown
+from storage.deletions import delete_camera
 from storage.errors import StorageError
 from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
 from storage.maintenance import bring_up_to_date
 from storage.outbox import Outbox
 from storage.relay import DatabaseSink, Relay
-from storage.repository import delete_camera
 
 _CAMERA = "bench-of-storage"
 _COMMIT = 100  # events of one append

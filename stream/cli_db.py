@@ -133,7 +133,7 @@ def show_runs(config: ConfigOption = None, database: DatabaseOption = None) -> N
     """Show the newest runs of the program."""
     from storage.database import make_sessions
     from storage.maintenance import bring_up_to_date
-    from storage.repository import recent_runs
+    from storage.run_rows import recent_runs
 
     settings = load(config, database={"url": database})
     with _engine(settings) as (engine, _):

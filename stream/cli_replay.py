@@ -100,7 +100,8 @@ def _earlier(diff: str, settings: Settings, camera: str) -> list[Interaction]:
 def _of_run(name: str, settings: Settings, camera: str) -> list[Interaction]:
     from storage.database import make_engine, make_sessions
     from storage.maintenance import bring_up_to_date
-    from storage.repository import events_of_run, find_run
+    from storage.repository import events_of_run
+    from storage.run_rows import find_run
 
     engine = make_engine(settings.database.url)
     try:

@@ -14,13 +14,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from storage.ask import Answer, AskError, Question, answer, person_label, understand
 from storage.interactions import Interaction
+from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.question import Form, Order
-from storage.repository import (
-    add_interactions,
-    cameras,
-    object_classes_seen,
-    verbs_seen,
-)
+from storage.repository import add_interactions
 from storage.words import base_forms, singulars, tokens_of
 from tests.test_interactions import NOON, make_interaction
 

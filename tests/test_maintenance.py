@@ -18,14 +18,12 @@ from storage.maintenance import backup, bring_up_to_date, read_stats, restore, v
 from storage.pair_vectors import PairVector
 from storage.repository import (
     add_interactions,
-    add_pair_vectors,
-    add_tracks,
     count_interactions,
     find_interactions,
-    find_tracks,
     get_interaction,
 )
 from storage.retention import Keeper, Limits, prune, shrink, sweep_orphans
+from storage.track_rows import add_pair_vectors, add_tracks, find_tracks
 from storage.tracks import Track
 from stream.cli import main
 from tests.test_interactions import NOON, make_interaction

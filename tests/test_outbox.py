@@ -24,8 +24,9 @@ from storage.errors import RefusedError, StorageError
 from storage.interactions import EndReason, Interaction, Phase
 from storage.outbox import Outbox, OutboxRow, claim_outbox
 from storage.relay import DatabaseSink, RedisSink, Relay, recover
-from storage.repository import add_interactions, find_interactions, find_tracks
+from storage.repository import add_interactions, find_interactions
 from storage.tables import PairVectorRow
+from storage.track_rows import find_tracks
 from storage.tracks import Track
 from tests.test_interactions import NOON, make_interaction
 from tests.test_maintenance import make_vector

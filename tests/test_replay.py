@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.world.clip import write_clip
 from storage.database import make_engine, make_sessions
 from storage.interactions import Interaction, Kind
-from storage.repository import find_tracks
+from storage.track_rows import find_tracks
 from stream.replay import compare
 from tests.test_interactions import make_interaction
 

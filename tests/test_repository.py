@@ -11,24 +11,20 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from storage.database import make_engine, make_sessions, upgrade
 from storage.interactions import EndReason, Interaction, Phase
+from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.repository import (
     add_interactions,
-    add_tracks,
-    cameras,
     close_crashed,
     count_by_verb,
     count_interactions,
     find_interactions,
-    find_tracks,
-    finish_run,
     get_interaction,
     latest,
-    object_classes_seen,
     open_interactions,
-    start_run,
-    verbs_seen,
 )
+from storage.run_rows import finish_run, start_run
 from storage.tables import CameraRow, RunRow
+from storage.track_rows import add_tracks, find_tracks
 from storage.tracks import Track
 from tests.test_interactions import NOON, make_interaction
 

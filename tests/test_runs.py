@@ -16,7 +16,8 @@ from storage.errors import StorageError
 from storage.interactions import EndReason, Interaction, Phase
 from storage.outbox import Outbox
 from storage.relay import Relay
-from storage.repository import find_interactions, recent_runs
+from storage.repository import find_interactions
+from storage.run_rows import recent_runs
 from storage.runs import RunDatabase, RunFacts
 from tests.conftest import free_port
 from tests.servers.toxic import ToxicProxy

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from storage.ask import answer, understand_stored
 from storage.database import make_engine, make_sessions, upgrade
+from storage.deletions import delete_ended_before
+from storage.names import verbs_seen
 from storage.repository import (
     count_by_verb,
     count_interactions,
-    delete_ended_before,
     find_interactions,
     latest,
     open_interactions,
-    verbs_seen,
 )
 from storage.synthetic import DAYS, FIRST_DAY, VERBS, fill
 from stream.bench_queries import QUESTIONS, time_retention

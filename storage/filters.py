@@ -1,0 +1,112 @@
+"""What is looked for becomes conditions that indices answer."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict, Unpack
+
+from sqlalchemy import ColumnElement, false, func, or_, select, union_all
+from sqlalchemy.orm import Session
+
+from storage.names import verbs_seen
+from storage.tables import InteractionRow
+
+_MOST_BRANCHES = 200
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+_CLOCKS_APART = timedelta(minutes=5)  # by which wall time may have run on without media time
+
+
+class Filters(TypedDict, total=False):
+    """What to look for; None and a missing key ask for anything, an empty list for nothing."""
+
+    camera: str | None
+    verbs: Collection[str] | None
+    object_classes: Collection[str] | None
+    human: str | None  # track of a person, upper and lower case alike
+    person: int | None  # its number, of every camera and run
+    since: datetime | None  # bounds of the time in which it was going on
+    until: datetime | None
+    beyond: tuple[datetime, uuid.UUID] | None  # start and id of the last row of the page before
+    oldest_first: bool  # order, and the direction of `beyond`
+
+
+def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[ColumnElement[bool]]]:
+    """Conditions whose rows together are the wanted ones, and which an index answers each."""
+    row, common = InteractionRow, list[ColumnElement[bool]]()
+    camera, verbs = filters.get("camera"), filters.get("verbs")
+    classes, person = filters.get("object_classes"), filters.get("person")
+    if camera is not None:
+        common.append(row.camera == camera)
+    if (human := filters.get("human")) is not None:
+        common.append(func.lower(row.human_track) == human.lower())
+        person = number_of(human)
+    if person is not None:
+        common.append(row.human_number == person)
+    if (since := filters.get("since")) is not None:
+        length = min(_longest(session) + _CLOCKS_APART, max(since - _EARLIEST, timedelta()))
+        common += [row.ended_at >= since, row.started_at >= since - length]
+    if (until := filters.get("until")) is not None:
+        common.append(row.started_at <= until)
+    if (beyond := filters.get("beyond")) is not None:
+        common += _behind(*beyond, upwards=filters.get("oldest_first", False))
+    if verbs is None and person is None and (camera is not None or classes is not None):
+        verbs = verbs_seen(session)
+    if person is not None or len(verbs or ()) * len(classes or "1") > _MOST_BRANCHES:
+        single = [row.verb.in_(verbs)] if verbs is not None else []
+        single += [row.object_class.in_(classes)] if classes is not None else []
+        return [[*common, *single]]
+    by_verb = [[row.verb == verb] for verb in sorted(set(verbs))] if verbs is not None else [[]]
+    by_class = (
+        [[row.object_class == name] for name in sorted(set(classes))]
+        if classes is not None
+        else [[]]
+    )
+    branches = [[*common, *verb, *name] for verb in by_verb for name in by_class]
+    return branches or [[false()]]
+
+
+def time_of(
+    session: Session,
+    branches: Sequence[Sequence[ColumnElement[bool]]],
+    *,
+    rank: int,
+    upwards: bool,
+) -> datetime:
+    """When the row of this rank began, counted from the newest (`upwards`: the oldest) of all
+    branches; an index knows."""
+    began = InteractionRow.started_at
+    near = [
+        select(began)
+        .where(*branch)
+        .order_by(began if upwards else began.desc())
+        .limit(rank)
+        .subquery()
+        for branch in branches
+    ]
+    every = union_all(*(select(some.c.started_at) for some in near)).subquery()
+    column = every.c.started_at
+    first = select(column).order_by(column if upwards else column.desc()).limit(rank).subquery()
+    furthest = func.max if upwards else func.min
+    found = session.execute(select(furthest(first.c.started_at))).scalar()
+    return found or (_LATEST if upwards else _EARLIEST)
+
+
+def _behind(began: datetime, id: uuid.UUID, *, upwards: bool) -> list[ColumnElement[bool]]:
+    row = InteractionRow
+    if upwards:
+        return [row.started_at >= began, or_(row.started_at > began, row.id > id)]
+    return [row.started_at <= began, or_(row.started_at < began, row.id > id)]
+
+
+def _longest(session: Session) -> timedelta:
+    row = InteractionRow
+    length = row.media_end - row.media_start
+    seconds = session.execute(select(length).order_by(length.desc()).limit(1)).scalar()
+    return timedelta(seconds=seconds or 0.0)
+
+
+def number_of(track: str) -> int:
+    """The last part of `camera:epoch:number`; 0: it has none, or one that no column holds."""
+    last = track.rpartition(":")[2]
+    return int(last) if last.isdecimal() and len(last) < 10 else 0
