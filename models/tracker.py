@@ -7,7 +7,6 @@ back nearby or beside the person who carried it?
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import supervision as sv
 from trackers import ByteTrackTracker
 
 from models.appearance import OF_PERSONS, OF_THINGS, LookingIoU, Looks, alike, blend, signature
+from models.identities import Box, Identity, around_of
 
 PERSON = "person"
 
@@ -31,37 +31,16 @@ CONFUSED = (
 )
 
 _NOMINAL_RATE = 30.0  # frames/s; ByteTrack counts its buffer in these, we pass timestamps
-_SAME_PLACE = 0.6  # how far (in own sizes) a standing thing may be found from where it was lost
-_REACH = 5.0  # own sizes per second: how far a lost thing may have moved in a gap
-_SIZE_RATIO = 4.0  # a mended track may not change its longer side by more than this factor
 _LOOKS_SHARE = 0.15  # how fast a track's look follows what is seen
-_SCORE_SHARE = 0.3  # how fast a track's confidence follows what is seen
 _FAINT = 0.4  # a detection of less than this share of its track's confidence may be a shadow
 _NOT_STRANGE = 0.3  # likeness of a thing in a hand to itself on the table
 _SHADOWS_LOOK_ALIKE = 0.2  # how much liker a shadow may be: the track has learnt from it
 _TWIN = 0.7  # IoU of two boxes of one person, of which neither hides the other
 _CLEAR = 0.3  # IoU with others of the group up to which a look is believed
-_VOTES_HALF_LIFE = 2.0  # seconds; a class seen for long does not outvote what is seen now
 _RECOGNISED = 0.5  # more alike than this: the lost one may have moved further
-_NEAR_PERSON = 0.15  # person heights around the person's box that still count as "with them"
 
 Floats = npt.NDArray[np.float32]
-Box = Floats  # (4,) xyxy pixels
 Image = npt.NDArray[np.uint8]
-
-
-@dataclass
-class _Identity:
-    """One thing or person over all its fragments."""
-
-    number: int
-    box: Box  # last seen, xyxy pixels
-    seconds: float  # last seen
-    velocity: npt.NDArray[np.float32]  # (2,) pixels/s of the centre, smoothed
-    looks: Looks | None = None
-    confidence: float = 0.0  # of its detections, smoothed
-    carriers: frozenset[int] = frozenset()  # persons around it when last seen
-    votes: dict[int, float] = field(default_factory=dict)  # class id -> summed confidence
 
 
 class Tracker:
@@ -107,8 +86,8 @@ class Tracker:
         ]
         for iou, tracker in zip(self._ious, self._trackers, strict=True):
             iou.tracks = lambda tracker=tracker: tracker.tracks  # type: ignore[misc]
-        self._identities: list[dict[int, _Identity]] = [{} for _ in self._groups]  # by raw id
-        self._lost: list[list[_Identity]] = [[] for _ in self._groups]
+        self._identities: list[dict[int, Identity]] = [{} for _ in self._groups]  # by raw id
+        self._lost: list[list[Identity]] = [[] for _ in self._groups]
         self._next = 1
 
     def update(
@@ -176,20 +155,17 @@ class Tracker:
             self._take_back(group, raw_ids, tracked.xyxy, scores, look_of, persons)
         for row, raw in enumerate(raw_ids):
             box = tracked.xyxy[row].astype(np.float32)
-            around = _around(box, persons)
+            around = around_of(box, persons)
             look = look_of.get(tracked.xyxy[row].tobytes())
             identity = known.get(raw)
             if identity is None:
                 lost = self._mend(group, box, seconds, around, look)
                 identity = known[raw] = lost or self._new(box, seconds)
-            _forget_votes(identity, seconds)
-            _see(identity, box, seconds, around)
+            identity.see(box, seconds, around)
             identity.looks = self._look_of_raw(group, raw)
             class_id, score = int(_class_ids(tracked)[row]), float(scores[row])
-            identity.confidence += _SCORE_SHARE * (score - identity.confidence)
-            identity.votes[class_id] = identity.votes.get(class_id, 0.0) + score
             numbers.append(identity.number)
-            class_ids.append(max(identity.votes, key=lambda c: identity.votes[c]))
+            class_ids.append(identity.vote(class_id, score))
         tracked.tracker_id = np.array(numbers, int)
         tracked.class_id = np.array(class_ids, int)
         return tracked
@@ -224,7 +200,7 @@ class Tracker:
         for row, raw in enumerate(raw_ids):
             if raw in known:
                 continue
-            look, around = look_of.get(boxes[row].tobytes()), _around(boxes[row], persons)
+            look, around = look_of.get(boxes[row].tobytes()), around_of(boxes[row], persons)
             for other, shadow in enumerate(raw_ids):
                 identity = known.get(shadow)
                 if identity is None or not identity.carriers & around:
@@ -287,14 +263,20 @@ class Tracker:
         seconds: float,
         around: frozenset[int],
         look: Looks | None,
-    ) -> _Identity | None:
+    ) -> Identity | None:
         """The lost identity that this new track most likely is."""
         best, best_cost = None, 1.0
         for identity in self._lost[group]:
             likeness = alike(identity.looks, look)
             if likeness < self._ious[group].trust.stranger:
                 continue
-            cost = self._mend_cost(identity, box, seconds, around)
+            cost = identity.cost(
+                box,
+                seconds,
+                around,
+                mend_seconds=self._mend_seconds,
+                carried_seconds=self._carried_seconds,
+            )
             cost /= 1 + max(0.0, likeness - _RECOGNISED) / (1 - _RECOGNISED)
             if cost < best_cost:
                 best, best_cost = identity, cost
@@ -305,28 +287,8 @@ class Tracker:
                 del known[raw]  # should ByteTrack revive the old track, it is looked at anew
         return best
 
-    def _mend_cost(
-        self, identity: _Identity, box: Box, seconds: float, around: frozenset[int]
-    ) -> float:
-        """Below 1: may be the same; lower is likelier."""
-        gap = seconds - identity.seconds
-        old, new = _length(identity.box), _length(box)
-        if max(old, new) > _SIZE_RATIO * min(old, new):
-            return np.inf
-        size = float(np.sqrt(max(_area(identity.box), _area(box))))
-        if gap <= self._carried_seconds and identity.carriers & around:
-            return 0.5 + 0.5 * gap / self._carried_seconds * 0.9
-        if gap > self._mend_seconds:
-            return np.inf
-        predicted = _centre(identity.box) + identity.velocity * min(gap, 0.5)
-        distance = min(
-            float(np.linalg.norm(_centre(box) - predicted)),
-            float(np.linalg.norm(_centre(box) - _centre(identity.box))),
-        )
-        return distance / ((_SAME_PLACE + _REACH * gap) * size)
-
-    def _new(self, box: Box, seconds: float) -> _Identity:
-        identity = _Identity(self._next, box, seconds, np.zeros(2, np.float32))
+    def _new(self, box: Box, seconds: float) -> Identity:
+        identity = Identity(self._next, box, seconds, np.zeros(2, np.float32))
         self._next += 1
         return identity
 
@@ -341,46 +303,6 @@ def _groups(classes: Sequence[str]) -> list[list[int]]:
         if members:
             groups.append(members)
     return groups
-
-
-def _forget_votes(identity: _Identity, seconds: float) -> None:
-    kept = 0.5 ** ((seconds - identity.seconds) / _VOTES_HALF_LIFE)
-    identity.votes = {class_id: vote * kept for class_id, vote in identity.votes.items()}
-
-
-def _see(identity: _Identity, box: Box, seconds: float, around: frozenset[int]) -> None:
-    elapsed = seconds - identity.seconds
-    if elapsed > 0:
-        moved = (_centre(box) - _centre(identity.box)) / np.float32(elapsed)
-        identity.velocity = 0.6 * identity.velocity + 0.4 * moved
-    identity.box, identity.seconds, identity.carriers = box, seconds, around
-
-
-def _around(box: Box, persons: dict[int, Box]) -> frozenset[int]:
-    """Persons whose box, a little widened, holds the centre of `box`."""
-    x, y = _centre(box)
-    near = []
-    for number, person in persons.items():
-        margin = _NEAR_PERSON * (person[3] - person[1])
-        if (
-            person[0] - margin <= x <= person[2] + margin
-            and person[1] - margin <= y <= person[3] + margin
-        ):
-            near.append(number)
-    return frozenset(near)
-
-
-def _centre(box: Box) -> Box:
-    return (box[:2] + box[2:]) / np.float32(2)
-
-
-def _length(box: Box) -> float:
-    """Longer side; a laptop that is closed keeps it."""
-    return float(max(box[2] - box[0], box[3] - box[1], 1))
-
-
-def _area(box: Box) -> float:
-    return float(max(box[2] - box[0], 1) * max(box[3] - box[1], 1))
 
 
 def _rows(detections: sv.Detections, mask: npt.NDArray[np.bool_]) -> sv.Detections:
