@@ -1,0 +1,151 @@
+"""What a training step of CMMP sees: an augmented picture, candidates, and what is true in it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import supervision as sv
+import torch
+from PIL import Image as PillowImage
+from PIL import ImageEnhance
+from torch import Tensor
+
+from models.cmmp.instances import Instances, choose_instances
+from models.cmmp.preprocess import normalise
+from models.datasets.examples import Floats, HOIDataset
+from models.training.cmmp_losses import PairTruth
+
+_COLOUR = 0.4  # brightness, contrast and saturation change by up to this
+_SHORT_SIDES = (400, 500, 600)  # of a picture before a piece is cut out
+_CROP = 384, 600  # sides of the piece
+_JITTER = 0.05  # deviation of a candidate's corners, in sides of its box
+
+Candidates = Callable[[int, np.random.Generator], sv.Detections]  # boxes in pixels, class_name
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture; boxes in the S-frame."""
+
+    image: Tensor  # (3, S, S)
+    instances: Instances
+    truth: PairTruth
+
+
+@dataclass(frozen=True)
+class Names:
+    """How a data set's words are numbered in a network; what is not there is left out."""
+
+    verbs: Sequence[int | None]  # the network's verb of each of the data set's
+    classes: Mapping[str, int]  # COCO-80 label of a detector's class
+
+
+@dataclass(frozen=True)
+class CMMPExamples:
+    """Examples of a data set for pictures of `side` pixels."""
+
+    dataset: HOIDataset
+    candidates: Candidates
+    names: Names
+    side: int
+
+    def __len__(self) -> int:
+        return len(self.dataset.keys)
+
+    def example(self, index: int, rng: np.random.Generator) -> Example:
+        """The same for the same `rng` state. Raises `ModelError` for an unreadable picture."""
+        picture = PillowImage.fromarray(self.dataset.image(index))
+        pairs, found = self.dataset.pairs(index), self.candidates(index, rng)
+        view = View.draw(rng, *picture.size)
+        humans, objects = view.boxes(pairs.humans), view.boxes(pairs.objects)
+        verbs = [self.names.verbs[verb] for verb in pairs.verbs]
+        kept = _visible(humans) & _visible(objects) & np.array([v is not None for v in verbs], bool)
+        truth = PairTruth(
+            torch.from_numpy(humans[kept] * self.side),
+            torch.from_numpy(objects[kept] * self.side),
+            torch.tensor([v for v, keep in zip(verbs, kept, strict=True) if keep and v is not None])
+            .long()
+            .reshape(-1),
+        )
+        image = _recolour(view.picture(picture, self.side), rng)
+        return Example(normalise(image), self._instances(found, view), truth)
+
+    def _instances(self, found: sv.Detections, view: "View") -> Instances:
+        boxes = view.boxes(found.xyxy.astype(np.float32))
+        names = [str(name) for name in found.data["class_name"]]
+        known = np.array([name in self.names.classes for name in names], bool) & _visible(boxes)
+        assert found.confidence is not None
+        labels = [self.names.classes[n] for n, keep in zip(names, known, strict=True) if keep]
+        return choose_instances(
+            Instances(
+                torch.from_numpy(boxes[known] * self.side),
+                torch.from_numpy(found.confidence[known].astype(np.float32)),
+                torch.tensor(labels, dtype=torch.long),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """A piece of a picture, in pixels, perhaps seen in a mirror."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    mirrored: bool
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, width: int, height: int) -> "View":
+        """Half of the views are pieces of 384 to 600 pixels of a picture 400 to 600 high."""
+        mirrored = bool(rng.random() < 0.5)
+        if rng.random() < 0.5:
+            return cls(0, 0, width, height, mirrored)
+        scale = rng.choice(_SHORT_SIDES) / min(width, height)
+        wide, high = (
+            min(side, rng.integers(_CROP[0], _CROP[1] + 1) / scale) for side in (width, height)
+        )
+        left, top = rng.random() * (width - wide), rng.random() * (height - high)
+        return cls(left, top, wide, high, mirrored)
+
+    def boxes(self, boxes: Floats) -> Floats:
+        """(N, 4) xyxy pixels -> the part inside, in shares of the view's sides."""
+        low = np.array([self.left, self.top] * 2)
+        out = ((boxes - low) / np.array([self.width, self.height] * 2)).clip(0, 1)
+        if self.mirrored:
+            out = np.stack([1 - out[:, 2], out[:, 1], 1 - out[:, 0], out[:, 3]], -1)
+        return np.asarray(out, np.float32)
+
+    def picture(self, picture: PillowImage.Image, side: int) -> PillowImage.Image:
+        """Squashed to a square."""
+        box = (self.left, self.top, self.left + self.width, self.top + self.height)
+        out = picture.resize((side, side), PillowImage.Resampling.BICUBIC, box=box)
+        return out.transpose(PillowImage.Transpose.FLIP_LEFT_RIGHT) if self.mirrored else out
+
+
+def jittered_truth(dataset: HOIDataset) -> Candidates:
+    """Annotated boxes, a little moved, in place of a detector's; all are sure."""
+
+    def candidates(index: int, rng: np.random.Generator) -> sv.Detections:
+        pairs = dataset.pairs(index)
+        humans = np.unique(pairs.humans, axis=0)
+        things, first = np.unique(pairs.objects, axis=0, return_index=True)
+        boxes = np.concatenate([humans, things])
+        sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+        moved = boxes + _JITTER * sides * rng.standard_normal(boxes.shape)
+        classes = [dataset.vocabulary.objects[c] for c in pairs.object_classes[first]]
+        names = np.array(["person"] * len(humans) + classes, dtype=object)
+        return sv.Detections(moved, confidence=np.ones(len(moved)), data={"class_name": names})
+
+    return candidates
+
+
+def _visible(boxes: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray((boxes[:, 2:] > boxes[:, :2]).all(-1), np.bool_)
+
+
+def _recolour(image: PillowImage.Image, rng: np.random.Generator) -> PillowImage.Image:
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = enhance(image).enhance(rng.uniform(1 - _COLOUR, 1 + _COLOUR))
+    return image
