@@ -63,7 +63,6 @@ class AnswerOut(BaseModel):
     rows: list[RowOut]
     understood: list[SpanOut]
     not_understood: list[str]
-    unchecked: list[str]
     as_of: datetime
     next_offset: int | None
 
@@ -218,7 +217,6 @@ def _answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
         rows=rows,
         understood=[SpanOut(**vars(span)) for span in found.understood],
         not_understood=list(found.not_understood),
-        unchecked=list(found.unchecked),
         as_of=as_of,
         next_offset=shown if found.rows and shown < found.total else None,
     )

@@ -56,7 +56,6 @@ class Answer:
     understood: tuple[Span, ...]
     not_understood: tuple[str, ...]
     answerable: bool  # False: without the words not understood it would be another question
-    unchecked: tuple[str, ...]  # understood, but nothing is stored that could tell
 
 
 @dataclass
@@ -184,7 +183,6 @@ def _answer(question: Question, found: _Found) -> Answer:
         understood=question.understood,
         not_understood=question.not_understood,
         answerable=question.answerable,
-        unchecked=question.unchecked,
     )
 
 
@@ -192,9 +190,6 @@ def _summary(question: Question, found: _Found) -> str:
     if not question.answerable:
         return "not understood: " + ", ".join(question.not_understood)
     parts = [_short(question.form, found)]
-    if question.unchecked:
-        colours = ", ".join(question.unchecked)
-        parts.append(f"colours are not stored: {colours} was not checked")
     if not found.complete:
         parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")
     return "; ".join(parts)

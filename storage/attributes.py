@@ -18,7 +18,7 @@ def read_person_colour(reading: Reading) -> str | None:
             continue  # "with a red cup", "in a red car": of the thing
         end = i + 2 if dressed else i + 1
         reading.explain(range(start - 1, end), f"person in {words[i]}")
-        return words[i]
+        return _plain(words[i])
     return None
 
 
@@ -28,5 +28,9 @@ def read_thing_colour(reading: Reading) -> str | None:
         after = i + 1
         if reading.words[i] in COLOURS and after in reading.objects.values():
             reading.explain([i], f"{reading.words[i]} thing")
-            return reading.words[i]
+            return _plain(reading.words[i])
     return None
+
+
+def _plain(colour: str) -> str:
+    return "grey" if colour == "gray" else colour

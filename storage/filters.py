@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, false, func, or_, select, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage.names import verbs_seen
-from storage.tables import InteractionRow
+from storage.tables import InteractionRow, TrackRow
 
 _MOST_BRANCHES = 200
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
@@ -25,6 +25,8 @@ class Filters(TypedDict, total=False):
     object_classes: Collection[str] | None
     human: str | None  # track of a person, upper and lower case alike
     person: int | None  # its number, of every camera and run
+    person_colour: str | None  # worn above or below
+    thing_colour: str | None
     since: datetime | None  # bounds of the time in which it was going on
     until: datetime | None
     beyond: tuple[datetime, uuid.UUID] | None  # start and id of the last row of the page before
@@ -43,6 +45,10 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
         person = number_of(human)
     if person is not None:
         common.append(row.human_number == person)
+    if (worn := filters.get("person_colour")) is not None:
+        common.append(_of_track(row.human_track, TrackRow.colour, TrackRow.lower_colour, worn))
+    if (colour := filters.get("thing_colour")) is not None:
+        common.append(_of_track(row.object_track, TrackRow.colour, None, colour))
     if (since := filters.get("since")) is not None:
         length = min(_longest(session) + _CLOCKS_APART, max(since - _EARLIEST, timedelta()))
         common += [row.ended_at >= since, row.started_at >= since - length]
@@ -64,6 +70,17 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
     )
     branches = [[*common, *verb, *name] for verb in by_verb for name in by_class]
     return branches or [[false()]]
+
+
+def _of_track(
+    track: InstrumentedAttribute[str],
+    colour: InstrumentedAttribute[str | None],
+    other: InstrumentedAttribute[str | None] | None,
+    wanted: str,
+) -> ColumnElement[bool]:
+    """A track of this colour; one whose colour is not known is not meant."""
+    fits = colour == wanted if other is None else (colour == wanted) | (other == wanted)
+    return select(TrackRow.id).where(TrackRow.id == track, fits).exists()
 
 
 def time_of(

@@ -108,10 +108,3 @@ class Question:
     understood: tuple[Span, ...] = ()
     not_understood: tuple[str, ...] = ()
     answerable: bool = True  # False: without these words it would be another question
-
-    @property
-    def unchecked(self) -> tuple[str, ...]:
-        """Colours that are understood and not looked at: none are stored."""
-        clauses = (self.clause, *(step.clause for step in self.steps))
-        found = [c for clause in clauses for c in (clause.person_colour, clause.thing_colour) if c]
-        return tuple(dict.fromkeys(found))

@@ -178,6 +178,8 @@ def clause_filters(session: Session, clause: Clause) -> Filters:
         "object_classes": objects,
         "human": clause.human,
         "person": clause.person,
+        "person_colour": clause.person_colour,
+        "thing_colour": clause.thing_colour,
     }
 
 

@@ -142,6 +142,8 @@ class TrackRow(Base):
     media_end: Mapped[float]
     frames: Mapped[int]
     bundle: Mapped[str]
+    colour: Mapped[str | None]  # of a thing, or of what a person wears above
+    lower_colour: Mapped[str | None]  # below
 
 
 class InteractionRow(Base):

@@ -21,6 +21,8 @@ class Track:
     media_end: float
     frames: int  # in which it was seen
     bundle: str  # hash of the model bundle
+    colour: str | None = None  # of a thing, or of what a person wears above; as people say it
+    lower_colour: str | None = None  # of what a person wears below
 
     def to_json(self) -> str:
         row: dict[str, Any] = {"kind": KIND, **asdict(self)}
@@ -30,7 +32,7 @@ class Track:
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Track":
-        values = {name: row[name] for name in cls.__dataclass_fields__}
+        values = {name: row[name] for name in cls.__dataclass_fields__ if name in row}
         for name in ("first_seen", "last_seen"):
             values[name] = datetime.fromisoformat(row[name])
         return cls(**values)

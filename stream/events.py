@@ -1,10 +1,8 @@
 """Stage `events`: beliefs become interactions with a beginning, an end and a best moment."""
 
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from models.vocabulary import Vocabulary
@@ -13,17 +11,14 @@ from storage.pair_vectors import PairVector
 from storage.tracks import Track
 from stream.frames import Change, EventFrame, Round, SmoothedFrame
 from stream.intervals import Intervals, Moments, Told
+from stream.presence import Presences
 from stream.rivals import find_rivals
 from stream.sightings import Instant, Pair, Story, View
 from stream.smooth import Smoothing
 from stream.transitions import Transition, Transitions, TransitionSettings
 
 PICK_UP, PUT_DOWN = "pick up", "put down"
-_FORGET_SECONDS = 60.0  # a track that long away is in no open event
 _MOST_SAMPLES = 8  # pairs, the nearest ones: at 750 bytes every 5 s 104 MB a camera-day at most
-_TELL_SECONDS = 60.0  # how stale the stored end of a track may become
-_LOOK_SECONDS = 1.0
-_REAL_FRAMES = 3  # fewer is a flicker
 
 
 @dataclass(frozen=True)
@@ -53,58 +48,8 @@ class _Camera:
     intervals: Intervals
     moments: Moments
     transitions: Transitions
-    tracks: dict[int, "_Seen"] = field(default_factory=dict)  # by number
+    present: Presences
     sample_due: float = 0.0  # media seconds
-    look_due: float = 0.0  # ... when to look who has gone
-
-    def track_id(self, camera: str, number: int) -> str:
-        return f"{camera}:{self.tracks[number].epoch}:{number}"
-
-    def meet(self, view: View) -> list[tuple[int, "_Seen"]]:
-        """Take note of who is in the frame, forget who has been away for long.
-
-        Returns whose track is to be told: those forgotten, and who is here for another minute.
-        """
-        frame, told = view.frame.frame, list[tuple[int, "_Seen"]]()
-        for number in view.row_of:
-            if number not in self.tracks:
-                self.tracks[number] = _Seen(frame.epoch, frame.wall_time, view.media)
-            self.tracks[number].note(frame.wall_time, view.media, view.class_name(number))
-        if view.media < self.look_due:
-            return told
-        self.look_due = view.media + _LOOK_SECONDS
-        for number, seen in list(self.tracks.items()):
-            gone = view.media - seen.last >= _FORGET_SECONDS
-            if gone:
-                del self.tracks[number]
-            if seen.is_real and (gone or seen.last - seen.told >= _TELL_SECONDS):
-                seen.told = seen.last
-                told.append((number, seen))
-        return told
-
-
-@dataclass
-class _Seen:
-    """A track so far."""
-
-    epoch: int  # in which it was first seen
-    began: datetime
-    start: float  # media seconds
-    classes: Counter[str] = field(default_factory=Counter)  # frames by class
-    last_at: datetime = field(init=False)
-    last: float = field(init=False)
-    told: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.last_at, self.last, self.told = self.began, self.start, self.start
-
-    def note(self, wall: datetime, media: float, class_name: str) -> None:
-        self.last_at, self.last = wall, media
-        self.classes[class_name] += 1
-
-    @property
-    def is_real(self) -> bool:
-        return self.classes.total() >= _REAL_FRAMES
 
 
 class EventMaker:
@@ -149,31 +94,16 @@ class EventMaker:
         if closing or leaving:
             yield Round((), (), closing, leaving)
 
-    def _leave(self, name: str) -> list[Track]:
+    def _leave(self, name: str) -> tuple[Track, ...]:
         camera = self._cameras.get(name)
-        if camera is None:
-            return []
-        return [self._track(name, n, t) for n, t in camera.tracks.items() if t.is_real]
-
-    def _track(self, camera: str, number: int, seen: "_Seen") -> Track:
-        return Track(
-            id=f"{camera}:{seen.epoch}:{number}",
-            camera=camera,
-            class_name=seen.classes.most_common(1)[0][0],
-            first_seen=seen.began,
-            last_seen=seen.last_at,
-            media_start=seen.start,
-            media_end=seen.last,
-            frames=seen.classes.total(),
-            bundle=self._bundle,
-        )
+        return () if camera is None else camera.present.leave()
 
     def _step(self, smoothed: SmoothedFrame) -> EventFrame:
         frame, view = smoothed.frame, View(smoothed)
         camera = self._cameras.get(frame.camera)
         if camera is None:
-            camera = self._cameras[frame.camera] = self._new_camera()
-        tracks = tuple(self._track(frame.camera, n, seen) for n, seen in camera.meet(view))
+            camera = self._cameras[frame.camera] = self._new_camera(frame.camera)
+        tracks = camera.present.meet(view)
         told = camera.intervals.step(view) + camera.moments.step(view)
         changes = [self._interval(frame.camera, camera, item) for item in told]
         changes += [
@@ -203,7 +133,7 @@ class EventMaker:
         )
         return tuple(vector for vector in made if vector is not None)
 
-    def _new_camera(self) -> _Camera:
+    def _new_camera(self, name: str) -> _Camera:
         names, lifecycle = self._names, self._lifecycle
         return _Camera(
             Intervals(self._states, self._smoothing.verbs),
@@ -213,6 +143,7 @@ class EventMaker:
                 _indices(names, lifecycle.carry),
                 _indices(names, lifecycle.not_carry),
             ),
+            Presences(name, self._bundle),
         )
 
     def _close(self, name: str, reason: EndReason) -> list[Change]:
@@ -247,7 +178,7 @@ class EventMaker:
         """None: the pair was not scored just then."""
         if instant.vector is None:
             return None
-        human, thing = (camera.track_id(name, number) for number in pair)
+        human, thing = (camera.present.track_id(number) for number in pair)
         return PairVector(
             camera=name,
             moment=moment,
@@ -284,14 +215,12 @@ class EventMaker:
         *,
         moment: bool = False,
     ) -> Interaction:
-        human, thing = (camera.track_id(name, number) for number in pair)
+        human, thing = (camera.present.track_id(number) for number in pair)
         first, best = story.first, story.best.instant
         last = first if moment else story.last
         rivals = None
         if phase is Phase.END:
-            rivals = find_rivals(
-                story.best, pair, verb, self._names, lambda number: camera.track_id(name, number)
-            )
+            rivals = find_rivals(story.best, pair, verb, self._names, camera.present.track_id)
         return Interaction(
             id=interaction_id(
                 camera=name,

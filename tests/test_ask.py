@@ -17,6 +17,8 @@ from storage.interactions import Interaction
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.question import Form, Order
 from storage.repository import add_interactions
+from storage.track_rows import add_tracks
+from storage.tracks import Track
 from storage.words import base_forms, singulars, tokens_of
 from tests.test_interactions import NOON, make_interaction
 
@@ -135,13 +137,30 @@ def test_a_word_that_is_not_understood_is_told_and_nothing_else_is_answered(
     assert events
 
 
-def test_a_colour_is_told_to_be_unchecked_and_the_rest_is_answered(
-    sessions: sessionmaker[Session], events: list[Interaction]
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("who picked up the red cup", [1]),
+        ("who picked up the blue cup", []),
+        ("who in a gray shirt picked up what", [1]),
+        ("did anyone in blue pick up a red cup", [1]),  # worn below counts, too
+        ("did anyone in red pick up a cup", []),
+    ],
+)
+def test_colours_are_those_of_the_tracks(
+    question: str, found: list[int], sessions: sessionmaker[Session], events: list[Interaction]
 ) -> None:
-    told = look_up(sessions, "who picked up the red cup")
-    assert (told.not_understood, told.unchecked) == ((), ("red",))
-    assert "red was not checked" in told.summary
-    assert [row.interaction for row in told.rows] == [events[1]]
+    event = events[1]
+    seen = (event.started_at, event.ended_at, 0.0, 1.0, 9, "b")
+    tracks = [
+        Track(event.human_track, "gate", "person", *seen, "grey", "blue"),
+        Track(event.object_track, "gate", "cup", *seen, "red"),
+    ]
+    with sessions.begin() as session:
+        add_tracks(session, tracks=tracks)
+    told = look_up(sessions, question)
+    assert told.not_understood == ()
+    assert [row.interaction for row in told.rows] == [events[n] for n in found]
 
 
 @pytest.mark.parametrize("question", ["", " \n\t", "😀🎉", "???", "42", "the of", "x" * 10_000])
