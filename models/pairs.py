@@ -41,10 +41,10 @@ def select_pairs(detections: sv.Detections, objects: frozenset[str]) -> npt.NDAr
     if not len(pairs):
         return np.zeros((0, 2), np.int64)
     boxes = detections.xyxy.astype(np.float32)
-    gap = _gap(boxes[pairs[:, 0]], boxes[pairs[:, 1]])
-    near = np.flatnonzero(gap <= _FAR)
+    distance = gap(boxes[pairs[:, 0]], boxes[pairs[:, 1]])
+    near = np.flatnonzero(distance <= _FAR)
     if len(near) > _MOST_PAIRS:
-        near = np.sort(near[np.argsort(gap[near], kind="stable")[:_MOST_PAIRS]])
+        near = np.sort(near[np.argsort(distance[near], kind="stable")[:_MOST_PAIRS]])
     return pairs[near].astype(np.int64)
 
 
@@ -85,8 +85,8 @@ def _centre(boxes: Floats) -> Floats:
     return (boxes[:, :2] + boxes[:, 2:]) / np.float32(2)
 
 
-def _gap(human: Floats, thing: Floats) -> Floats:
+def gap(human: Floats, thing: Floats) -> Floats:
     """Distance between the boxes' edges in person heights, (P,); 0 where they touch."""
     apart = np.maximum(0, np.maximum(human[:, :2] - thing[:, 2:], thing[:, :2] - human[:, 2:]))
-    gap: Floats = np.hypot(apart[:, 0], apart[:, 1]) / np.maximum(human[:, 3] - human[:, 1], 1)
-    return gap
+    distance: Floats = np.hypot(apart[:, 0], apart[:, 1])
+    return distance / np.maximum(human[:, 3] - human[:, 1], 1)

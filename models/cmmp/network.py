@@ -22,8 +22,9 @@ from models.cmmp.prompts import (
     prompt_tokens,
 )
 from models.cmmp.regions import region_means, union_boxes, unit
+from models.cmmp.stem import ConvStem
 from models.errors import ModelError
-from models.text import encode_embedded
+from models.text import TokenTable, encode_embedded
 
 HEAD_WIDTH = 64  # of all CLIP attention
 LAMBDA = 2.8  # exponent of detection scores at inference
@@ -53,7 +54,9 @@ class CMMPConfig:
     layers: int = 12
     text_width: int = 512
     text_layers: int = 12
+    stem: tuple[int, ...] = ()  # channels of convolutions in place of `conv1`; their stride is 16
     vocabulary: int = 49408  # text tokens
+    words: int = 0  # rows of a table of few tokens; 0: one row a token
     text_length: int = 77
     dim: int = 512  # D, of the joint space
     context: int = 24  # learned vectors before a sentence
@@ -119,7 +122,7 @@ def _hidden(state: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
 
 def build_clip(config: CMMPConfig) -> CLIP:
     """open_clip's two towers with QuickGELU, at random."""
-    return CLIP(
+    clip = CLIP(
         config.dim,
         CLIPVisionCfg(
             layers=config.layers,
@@ -137,6 +140,11 @@ def build_clip(config: CMMPConfig) -> CLIP:
         ),
         quick_gelu=True,
     )
+    if config.stem:
+        clip.visual.conv1 = ConvStem(config.stem, config.width)
+    if config.words:
+        clip.token_embedding = TokenTable(config.vocabulary, config.words, config.text_width)
+    return clip
 
 
 @dataclass(frozen=True)
