@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from models.cmmp.network import CMMP, Pairs
-from models.cmmp.prompts import load_sentences
 from models.errors import ModelError
 from models.training.cmmp_examples import CMMPExamples, Example
 from models.training.cmmp_losses import (
@@ -126,7 +125,7 @@ class _Run:
         if model.config.free_prototypes:
             prototypes = model.prototypes
         else:
-            prototypes = model.encode_prompts(load_sentences(model.config.dataset).verbs)
+            prototypes = model.encode_prompts(model.sentences.verbs)
         found = model(torch.stack([one.image for one in batch]), [one.instances for one in batch])
         logits, priors, labels = [], [], []
         for pairs, one in zip(found, batch, strict=True):
