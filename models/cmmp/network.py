@@ -12,11 +12,13 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor, nn
 
 from models.cmmp.encoder import ImageEncoder
+from models.cmmp.geometry import Geometry
 from models.cmmp.instances import HUMAN, Instances, pair_indices
 from models.cmmp.priors import Priors
 from models.cmmp.prompts import (
     Dataset,
     PromptLearner,
+    Sentences,
     embed_objects,
     load_sentences,
     prompt_tokens,
@@ -69,6 +71,7 @@ class CMMPConfig:
     fusion_hidden: int = 64
     verbs: int = 117
     free_prototypes: bool = False  # V-COCO: prototypes are weights, not texts
+    geometry: int = 0  # hidden width of a term of boxes alone; 0: none, like the official network
 
     @property
     def dataset(self) -> Dataset:
@@ -179,6 +182,7 @@ class Pairs:
 class Regions:
     """Pooled features of one image, before L2 normalisation (1.8)."""
 
+    instances: Instances
     pairing: Tensor  # (2, P)
     unions: Tensor  # (P, 4) boxes
     instance_means: Tensor  # (N, D)
@@ -188,13 +192,19 @@ class Regions:
 class CMMP(nn.Module):
     """Stages are methods, in the order of the specification's section 1."""
 
-    embeddings: Tensor  # (81, D) E, class embeddings
+    embeddings: Tensor  # E, class embeddings: (81, D) officially, a row for every object sentence
     prototypes: Tensor  # (V, D) T
-    validity: Tensor  # (80, V) bool
+    validity: Tensor  # (classes, V) bool; officially 80
 
-    def __init__(self, config: CMMPConfig) -> None:
+    def __init__(self, config: CMMPConfig, sentences: Sentences | None = None) -> None:
+        """`sentences` of any vocabulary, the person's class first; None: the data set's own."""
         super().__init__()
         self.config = config
+        self.sentences = load_sentences(config.dataset) if sentences is None else sentences
+        if len(self.sentences.verbs) != config.verbs:
+            raise ModelError(
+                f"a CMMP of {config.verbs} verbs but {len(self.sentences.verbs)} sentences of verbs"
+            )
         self.clip = build_clip(config)
         self.encoder = ImageEncoder(self.clip.visual, config.bottleneck, config.adapter_hidden)
         self.prompts = PromptLearner(config.context, config.text_width)
@@ -214,11 +224,10 @@ class CMMP(nn.Module):
             self.prototypes = nn.Parameter(prototypes)
         else:
             self.register_buffer("prototypes", prototypes, persistent=False)
-        self.register_buffer("embeddings", torch.zeros(81, config.dim), persistent=False)
-        validity = load_sentences(config.dataset).validity()
-        if validity.shape[1] != config.verbs:
-            raise ModelError(f"{config.dataset} has {validity.shape[1]} verbs, not {config.verbs}")
-        self.register_buffer("validity", validity, persistent=False)
+        self.geometry = Geometry(config.dim, config.geometry) if config.geometry else None
+        objects = torch.zeros(len(self.sentences.objects), config.dim)
+        self.register_buffer("embeddings", objects, persistent=False)
+        self.register_buffer("validity", self.sentences.validity(), persistent=False)
 
     @torch.no_grad()
     def encode_texts(self, stored: tuple[Tensor, Tensor] | None = None) -> None:
@@ -227,7 +236,7 @@ class CMMP(nn.Module):
         `stored` are a checkpoint's own embedded words around the context, (V, 1, Wt) and
         (V, 52, Wt), which the official code hears in place of embedding the sentences again.
         """
-        sentences = load_sentences(self.config.dataset)
+        sentences = self.sentences
         self.embeddings.copy_(embed_objects(self.clip, sentences.objects))
         if self.config.free_prototypes:
             return
@@ -241,16 +250,6 @@ class CMMP(nn.Module):
         """Sentences without full stop -> prototypes (n, D): new verbs, heard with the same ctx."""
         out: Tensor = self.prompts(self.clip, sentences)
         return out
-
-    @torch.no_grad()
-    def hear(self, verbs: Sequence[str], objects: Sequence[str]) -> None:
-        """Prototypes and class embeddings of any sentences, in place of the data set's.
-
-        The first object is the person; labels of instances are rows of `objects`.
-        """
-        if not self.config.free_prototypes:
-            self.prototypes = self.encode_prompts(verbs)
-        self.embeddings = embed_objects(self.clip, objects)
 
     def context(
         self, instances: Sequence[Instances], patterns: Tensor | None = None
@@ -279,6 +278,7 @@ class CMMP(nn.Module):
             pairing = pair_indices(instances.humans, len(instances), boxes.device)
         unions = union_boxes(boxes[pairing[0]], boxes[pairing[1]])
         return Regions(
+            instances,
             pairing,
             unions,
             region_means(feature_map, boxes, side),
@@ -286,12 +286,19 @@ class CMMP(nn.Module):
         )
 
     def pair_vectors(self, regions: Regions) -> Tensor:
-        """q (P, D) = s_H h W_H + s_O o W_O + s_T u; the products are taken per instance."""
+        """q (P, D) = s_H h W_H + s_O o W_O + s_T u [+ g]; the products are taken per instance."""
         instance = unit(regions.instance_means)  # (N, D)
         human = self.human_scale * instance @ self.human_weight
         thing = self.object_scale * instance @ self.object_weight
         rows, columns = regions.pairing
-        return human[rows] + thing[columns] + self.union_scale * unit(regions.union_means)
+        q = human[rows] + thing[columns] + self.union_scale * unit(regions.union_means)
+        if self.geometry is None:
+            return q
+        boxes, labels = regions.instances.boxes, regions.instances.labels
+        embeddings = self.embeddings[labels[columns]]  # (P, D)
+        side = self.config.image_size
+        term: Tensor = self.geometry(boxes[rows], boxes[columns], embeddings, side)
+        return q + term
 
     def prior(self, instances: Instances, pairing: Tensor, exponent: float = LAMBDA) -> Tensor:
         """(P, V) float32: detection scores of both to the exponent where the verb is valid."""
