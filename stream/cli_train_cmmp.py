@@ -51,29 +51,38 @@ def train_cmmp(
     recipe = Recipe(data, clip, setting, detector, patterns, plan)
     folder = work or out.with_name(f"{out.name}-training")
     with joined_ranks() as ranks, _bars(shown=ranks.first) as progress:
-        detecting = progress.add_task("detecting", total=None, visible=False, loss="")
-        training = progress.add_task("training", total=None, loss="")
-        scalars = Scalars(folder / "scalars")
-        last: list[StepReport] = []
-
-        def on_image(done: int, count: int) -> None:
-            progress.update(detecting, completed=done, total=count, visible=True)
-
-        def on_step(report: StepReport) -> None:
-            loss = f"loss {report.interaction:.3f} + {report.language:.3f}"
-            progress.update(training, completed=report.step, total=report.steps, loss=loss)
-            last[:] = [report]
-            if ranks.first:
-                scalars(report)
-
+        bars = _Bars(progress)
+        scalars = Scalars(folder / "scalars") if ranks.first else None
+        listeners = Listeners(bars.on_image, [bars.on_step, *([scalars] if scalars else [])])
         try:
-            train_bundle(recipe, out, folder, ranks, Listeners(on_image, on_step))
+            train_bundle(recipe, out, folder, ranks, listeners)
         finally:
-            scalars.close()
-        if ranks.first:
-            if last and last[0].unreadable:
-                complain(f"{last[0].unreadable} images could not be read")
-            typer.echo(f"{out}: trained, scalars in {folder / 'scalars'}")
+            if scalars is not None:
+                scalars.close()
+    if ranks.first:
+        if bars.unreadable:
+            complain(f"{bars.unreadable} images could not be read")
+        typer.echo(f"{out}: trained, scalars in {folder / 'scalars'}")
+
+
+class _Bars:
+    """Detection and training, each on a line."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._detecting = progress.add_task("detecting", total=None, visible=False, loss="")
+        self._training = progress.add_task("training", total=None, visible=False, loss="")
+        self.unreadable = 0
+
+    def on_image(self, done: int, count: int) -> None:
+        self._progress.update(self._detecting, completed=done, total=count, visible=True)
+
+    def on_step(self, report: "StepReport") -> None:
+        loss = f"loss {report.interaction:.3f} + {report.language:.3f}"
+        self._progress.update(
+            self._training, completed=report.step, total=report.steps, loss=loss, visible=True
+        )
+        self.unreadable = report.unreadable
 
 
 def _bars(*, shown: bool) -> Progress:

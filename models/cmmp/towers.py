@@ -1,5 +1,6 @@
 """CLIP's two towers as others publish them, into a CMMP."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import open_clip
@@ -10,20 +11,20 @@ from models.cmmp.network import CMMP
 from models.errors import ModelError
 
 
-def load_towers(model: CMMP, architecture: str, weights: str) -> None:
-    """`weights`: a file in open_clip's names, or a tag of the hub (openai): fetched, then cached.
-
-    Every name and shape must fit. Raises `ModelError` in one line, also where there is no network.
-    """
-    state = _read(architecture, weights)
+def set_towers(model: CMMP, state: Mapping[str, Tensor]) -> None:
+    """Every name and shape must fit."""
     try:
         model.clip.load_state_dict(state)
     except RuntimeError as error:
         faults = " ".join(str(error).split())[:300]
-        raise ModelError(f"{weights}: not a CLIP {architecture} ({faults})") from error
+        raise ModelError(f"not weights of this CLIP ({faults})") from error
 
 
-def _read(architecture: str, weights: str) -> dict[str, Tensor]:
+def read_towers(architecture: str, weights: str) -> dict[str, Tensor]:
+    """`weights`: a file in open_clip's names, or a tag of the hub (openai): fetched, then cached.
+
+    Raises `ModelError` in one line, also where there is no network.
+    """
     if Path(weights).is_file():
         state = read_state(Path(weights))
         return {name.removeprefix("module."): tensor.float() for name, tensor in state.items()}
@@ -36,5 +37,5 @@ def _read(architecture: str, weights: str) -> dict[str, Tensor]:
     except Exception as error:  # the hub's library raises other errors in every version
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(f"CLIP {architecture}:{weights} cannot be fetched: {reason}") from error
-    state_: dict[str, Tensor] = network.state_dict()
-    return state_
+    fetched: dict[str, Tensor] = network.state_dict()
+    return fetched

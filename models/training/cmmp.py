@@ -202,8 +202,8 @@ class _Run:
         model = self._model
         if model.config.free_prototypes:
             model.prototypes.copy_(self._losses.references)
-        if model.geometry is not None:
-            model.geometry.fit(torch.cat([*self._features()]))
+        if model.geometry is not None and (features := list(self._features())):
+            model.geometry.fit(torch.cat(features))
         self._ranks.follow_first(self._own().values())
 
     def _features(self) -> Iterator[Tensor]:

@@ -1,7 +1,7 @@
 """`stream train cmmp`: a data set, CLIP's towers and a detector's boxes into a bundle."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from models.bundle import (
 )
 from models.cmmp.network import CMMP
 from models.cmmp.official import read_vocabulary
-from models.cmmp.towers import load_towers
+from models.cmmp.towers import read_towers, set_towers
 from models.cmmp.weights import read_config, save_cmmp, vocabulary_sentences
 from models.datasets.detections import DetectionCache, cache_folder
 from models.datasets.examples import HOIDataset, Ints
@@ -65,7 +65,11 @@ class Listeners:
     """Who is told how far a training is."""
 
     on_image: Callable[[int, int], None] = lambda *_: None  # images with detections, of how many
-    on_step: Callable[[StepReport], None] = lambda _: None
+    on_step: Sequence[Callable[[StepReport], None]] = ()
+
+    def tell_step(self, report: StepReport) -> None:
+        for listener in self.on_step:
+            listener(report)
 
 
 def train_bundle(
@@ -95,7 +99,7 @@ def train_bundle(
         checkpoint,
         recipe.plan,
         ranks=ranks,
-        on_step=told.on_step,
+        on_step=told.tell_step,
     )
     if ranks.first:
         calibration = calibrate_cmmp(model, replace(whole, rows=held_out), words)
@@ -116,10 +120,11 @@ def _make_model(recipe: Recipe, words: Vocabulary) -> CMMP:
         raise ModelError(f"CLIP {recipe.clip!r}: write ARCHITECTURE:TAG or ARCHITECTURE:FILE")
     sizes = {"verbs": len(words.verbs), **_SIZES.get(recipe.kind, {})}
     config = read_config(architecture, sizes)
+    towers = read_towers(architecture, weights)
     official = recipe.kind in ("hicodet", "vcoco")
     torch.manual_seed(recipe.plan.seed)
     model = CMMP(config, None if official else vocabulary_sentences(words))
-    load_towers(model, architecture, weights)
+    set_towers(model, towers)
     return model
 
 

@@ -16,7 +16,7 @@ from models.training.loading import load_ahead
 from models.training.platt import FEWEST, platt
 from models.vocabulary import Vocabulary
 
-_SHARE = 0.05  # of the pictures are kept from training
+_SHARE = 0.05  # of the pictures, or a clip more, are kept from training
 _MOST = 500  # pictures
 
 
@@ -25,8 +25,8 @@ def hold_out(dataset: HOIDataset, seed: int) -> tuple[Ints, Ints]:
     groups = np.array([key.rpartition(":")[0] or key for key in dataset.keys])
     names, of, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.random.default_rng([seed, len(groups)]).permutation(len(names))
-    total = np.cumsum(counts[order])
-    taken = order[total <= min(int(_SHARE * len(groups)), _MOST)]
+    before = np.cumsum(counts[order]) - counts[order]
+    taken = order[before < min(int(_SHARE * len(groups)), _MOST)]
     mask = np.isin(of, taken)
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
