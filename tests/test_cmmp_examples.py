@@ -56,7 +56,7 @@ def test_candidates_of_the_world_are_all_that_is_visible(world: WorldFrames) -> 
     for index in range(len(world.keys)):
         few, many = (each(index, np.random.default_rng(0)) for each in (annotated, all_))
         boxes, names = world.visible(index)
-        assert many.data["class_name"].tolist() == names
+        assert list(many.data["class_name"]) == names
         sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
         assert (np.abs(many.xyxy - boxes) <= 0.3 * sides + 1e-3).all()
         assert many.confidence is not None
