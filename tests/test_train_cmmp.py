@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from models.bundle import INSIDE, load_bundle
 from models.cmmp.network import build_clip
 from models.cmmp.weights import read_config
+from models.coco import CLASSES as COCO
 from models.datasets.images import SkippedImages
 from models.datasets.open import open_dataset
 from models.errors import ModelError
@@ -191,3 +192,21 @@ def test_patterns_of_an_official_checkpoint_must_fit(tmp_path: Path) -> None:
     torch.save({"model_state_dict": {"other": torch.ones(1)}}, path)
     with pytest.raises(ModelError, match="no global_prior"):
         read_patterns(path, (10, 36))
+
+
+def test_vcoco_is_trained_with_free_prototypes(
+    cli: Cli, clip: str, hico: Path, tmp_path: Path
+) -> None:
+    row = {"boxes_h": [[11, 21, 60, 90]], "boxes_o": [[41, 61, 50, 70]]}
+    row |= {"actions": [0], "objects": [1 + COCO.index("cup")]}
+    rows = [{"file_name": f"HICO_{i}.jpg", **row} for i in range(4)]
+    (tmp_path / "images").symlink_to(hico / "images" / "test2015")
+    (tmp_path / "instances_vcoco_trainval.json").write_text(json.dumps({"annotations": rows}))
+    code, _, err = cli(
+        *("train", "cmmp", "--data", f"vcoco:{tmp_path}", "--clip", clip, "--out", "v"),
+        *("--detector", DETECTOR, "--epochs", "2", "--batch", "2"),
+    )
+    assert code == 0, err
+    bundle = load_bundle("v")
+    assert bundle.manifest.scorer.model_dump()["sizes"]["free_prototypes"]
+    assert load_scorer(bundle).prototypes.shape == (24, 24)
