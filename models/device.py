@@ -25,6 +25,12 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def choose_training_dtype(device: torch.device) -> torch.dtype:
+    """What a training's towers may run in: `choose_dtype`, or float16 on a GPU without bfloat16."""
+    dtype = choose_dtype(device)
+    return torch.float16 if device.type == "cuda" and dtype == torch.float32 else dtype
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Of the machine or of its accelerator, whichever library says so."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from open_clip.model import CLIP
+from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,6 +22,45 @@ def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
     x = clip.ln_final(clip.transformer(x, attn_mask=mask))  # (n, length, Wt)
     features: Tensor = x[torch.arange(len(x), device=x.device), ends] @ clip.text_projection
     return features
+
+
+def encode_branches(clip: CLIP, stem: Tensor, branches: Tensor, ends: Tensor) -> Tensor:
+    """Texts that begin alike: the common start (s, Wt), the rest of each (n, m, Wt) and its end in
+    there (n,) -> features (n, D).
+
+    What `encode_embedded` gives for the joined texts, gradients included: every place looks back
+    only, so the start is the same in all texts and is computed once.
+    """
+    start, length = len(stem), branches.shape[1]
+    shared = (stem + clip.positional_embedding[:start])[None]  # (1, s, Wt)
+    x = branches + clip.positional_embedding[start : start + length]  # (n, m, Wt)
+    back = torch.ones(length, start + length, dtype=torch.bool, device=x.device).tril(start)
+    for block in clip.transformer.resblocks:
+        q0, k0, v0 = _heads(block.attn, block.ln_1(shared))  # (1, heads, s, Wh)
+        q, k, v = _heads(block.attn, block.ln_1(x))  # (n, heads, m, Wh)
+        k, v = (
+            torch.cat([old.expand(len(x), -1, -1, -1), new], 2) for old, new in ((k0, k), (v0, v))
+        )
+        seen = functional.scaled_dot_product_attention(q0, k0, v0, is_causal=True)
+        shared = _finish(block, shared, seen)
+        x = _finish(block, x, functional.scaled_dot_product_attention(q, k, v, back))
+    x = clip.ln_final(x[torch.arange(len(x), device=x.device), ends])
+    features: Tensor = x @ clip.text_projection
+    return features
+
+
+def _heads(attention: nn.MultiheadAttention, x: Tensor) -> tuple[Tensor, ...]:
+    """(B, L, W) -> queries, keys and values (B, heads, L, W / heads)."""
+    projected = functional.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+    split = projected.view(*projected.shape[:2], 3, attention.num_heads, -1)
+    return split.permute(2, 0, 3, 1, 4).unbind()
+
+
+def _finish(block: ResidualAttentionBlock, x: Tensor, seen: Tensor) -> Tensor:
+    """The rest of a block after its attention saw (B, heads, L, W / heads)."""
+    x = x + block.attn.out_proj(seen.transpose(1, 2).flatten(2))
+    out: Tensor = x + block.mlp(block.ln_2(x))
+    return out
 
 
 def encode_tokens(clip: CLIP, tokens: Tensor) -> Tensor:

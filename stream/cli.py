@@ -25,6 +25,7 @@ from stream import (
     cli_replay,
     cli_services,
     cli_train,
+    cli_train_cmmp,
 )
 from stream.cli_options import (
     BundleOption,
@@ -54,6 +55,7 @@ app.add_typer(cli_services.config_app, name="config")
 app.add_typer(cli_db.db_app, name="db")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_bench.bench_app, name="bench")
+cli_train.train_app.command("cmmp")(cli_train_cmmp.train_cmmp)
 app.add_typer(cli_train.world_app, name="world")
 app.add_typer(cli_train.train_app, name="train")
 app.add_typer(cli_evaluate.app, name="evaluate")

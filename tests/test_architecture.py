@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "streamlit": ("dashboard/",),
     "fastapi": ("dashboard/",),
     "lemminflect": ("storage/words.py",),
+    "tensorboardX": ("models/training/",),
 }
 
 

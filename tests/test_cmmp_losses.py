@@ -77,11 +77,14 @@ def test_the_language_loss_is_least_where_prompts_mean_their_own_sentence() -> N
 
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason="no parity fixtures at hand")
 def test_losses_and_gradients_are_the_official_ones() -> None:
+    # In double precision: one of the gradients is a small difference of large numbers, and in
+    # float32 our own rounding in it is as large as what is allowed.
     fixture = load_fixture("a")
-    model, values, chosen = fixture.model, fixture.values, fixture.instances(0)
+    model, values, found = fixture.model.double(), fixture.values, fixture.instances(0)
+    chosen = Instances(found.boxes.double(), found.scores.double(), found.labels)
     model.requires_grad_(True)
     prototypes = model.encode_prompts(load_sentences("hico").verbs)
-    feature_map = model.feature_maps(values["in.clip_image"], [chosen])[0]
+    feature_map = model.feature_maps(values["in.clip_image"].double(), [chosen])[0]
     regions = model.pool(feature_map, chosen)
     logits = model.pair_vectors(regions) @ prototypes.T
     truth = PairTruth(
@@ -98,7 +101,8 @@ def test_losses_and_gradients_are_the_official_ones() -> None:
         "language_aware_loss": language_loss(prototypes, references),
     }
     assert torch.equal(labels, values["train.img0.pair_labels"])
-    torch.testing.assert_close(references, values["text.origin_prototypes_unit_norm"])
+    origin = values["text.origin_prototypes_unit_norm"]
+    torch.testing.assert_close(references.float(), origin)
     torch.autograd.backward(list(losses.values()))
     for name, loss in losses.items():
         assert loss.item() == pytest.approx(values[f"train.{name}"].item(), rel=1e-4)
@@ -113,7 +117,7 @@ def test_losses_and_gradients_are_the_official_ones() -> None:
         ours = gradients[name]
         assert ours is not None
         error = float((ours.reshape(theirs.shape) - theirs).abs().max() / theirs.abs().max())
-        assert error < 1e-4, f"{name}: {error:.1e}"
+        assert error < 2e-5, f"{name}: {error:.1e}"
 
 
 def corners(boxes: torch.Tensor, side: int) -> torch.Tensor:

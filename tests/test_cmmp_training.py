@@ -1,30 +1,45 @@
-"""A whole small training of CMMP on the drawn world, stopped and resumed."""
+"""A whole small training of CMMP on the drawn world: killed, resumed, and by two processes."""
 
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
 from torch import Tensor
 
-from models.cmmp.instances import Instances
+from models.cmmp.instances import Instances, pair_indices
 from models.cmmp.network import CMMP, CMMPConfig
-from models.coco import CLASSES
+from models.datasets.examples import Image
 from models.datasets.hico_facts import hico_vocabulary
-from models.datasets.world import open_world
+from models.datasets.vcoco import vcoco_vocabulary
 from models.errors import ModelError
-from models.training.cmmp import Plan, StepReport, train_cmmp, training_prior
-from models.training.cmmp_examples import CMMPExamples, Names, View, jittered_truth
+from models.training.cmmp import Plan, StepReport, train_cmmp
+from models.training.cmmp_examples import CMMPExamples, Names
+from models.training.cmmp_losses import reference_prototypes
+from models.training.cmmp_scalars import Scalars
+from models.training.cmmp_step import training_prior
 from models.training.world_frames import render_frames
 from models.world.truth import UNSEEN
+from tests.servers.trainer import PLAN, STILL, TINY, WORDS, make_examples, make_model
 
-TINY = CMMPConfig(image_size=64, patch=16, width=64, layers=2, text_width=64, text_layers=1, dim=24)
-PLAN = Plan(epochs=2, batch=20, save_every=7)
+ROOT = Path(__file__).parents[1]
+Whole = tuple[dict[str, Tensor], list[StepReport]]
 
 
-class Killed(Exception):
-    pass
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As in the processes that are started: sums in another order are other numbers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -34,41 +49,32 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def examples_of(clips: Path, setting: str) -> CMMPExamples:
-    world, hico = open_world(clips, "train", setting), hico_vocabulary()
-    verbs = {name.replace("_", " "): number for number, name in enumerate(hico.verb_names)}
-    spoken = {"ball": "sports ball", "phone": "cell phone"}
-    classes = {"person": 0} | {
-        name: CLASSES.index(spoken.get(name, name))
-        for name in world.vocabulary.objects
-        if spoken.get(name, name) in CLASSES
-    }
-    names = Names([verbs.get(name) for name in world.vocabulary.verb_names], classes)
-    return CMMPExamples(world, jittered_truth(world), names, TINY.image_size)
-
-
 @pytest.fixture(scope="module")
 def examples(clips: Path) -> CMMPExamples:
-    return examples_of(clips, "default")
-
-
-def make_model() -> CMMP:
-    torch.manual_seed(3)
-    return CMMP(TINY)
+    return make_examples(clips)
 
 
 @pytest.fixture(scope="module")
-def whole(
-    examples: CMMPExamples, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, Tensor], list[StepReport]]:
+def whole(examples: CMMPExamples, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     reports: list[StepReport] = []
     checkpoint = tmp_path_factory.mktemp("whole") / "training.pt"
     model = train_cmmp(make_model(), examples, checkpoint, PLAN, on_step=reports.append)
     return model.state_dict(), reports
 
 
+def start(clips: Path, checkpoint: Path, *more: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.servers.trainer", str(clips), str(checkpoint)]
+    if more:
+        torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+        command[1:1] = torchrun
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *more], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    )
+
+
 def test_a_training_beats_its_first_losses_and_leaves_the_towers(
-    examples: CMMPExamples, whole: tuple[dict[str, Tensor], list[StepReport]]
+    examples: CMMPExamples, whole: Whole
 ) -> None:
     weights, reports = whole
     assert len(examples) >= 200
@@ -78,22 +84,20 @@ def test_a_training_beats_its_first_losses_and_leaves_the_towers(
     before = make_model().state_dict()
     changed = {name for name in weights if not torch.equal(weights[name], before[name])}
     assert not any(name.startswith(("clip.", "encoder.visual.")) for name in changed)
-    assert {"human_weight", "prompts.ctx", "priors.patterns"} <= changed
+    assert {"human_weight", "prompts.ctx", "priors.patterns", "geometry.mean"} <= changed
 
 
-def test_a_killed_training_resumes_to_the_same_weights(
-    examples: CMMPExamples,
-    whole: tuple[dict[str, Tensor], list[StepReport]],
-    tmp_path: Path,
+def test_a_training_killed_in_the_middle_resumes_to_the_same_weights(
+    clips: Path, examples: CMMPExamples, whole: Whole, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "training.pt"
-
-    def kill(report: StepReport) -> None:
-        if report.step == 10:  # three steps after it was saved
-            raise Killed
-
-    with pytest.raises(Killed):
-        train_cmmp(make_model(), examples, checkpoint, PLAN, on_step=kill)
+    process = start(clips, checkpoint)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line.split()[0]) == 10:  # three steps after it was saved
+            process.send_signal(signal.SIGKILL)
+            break
+    assert process.wait() == -signal.SIGKILL
     torch.manual_seed(99)
     reports: list[StepReport] = []
     model = train_cmmp(make_model(), examples, checkpoint, PLAN, on_step=reports.append)
@@ -102,53 +106,157 @@ def test_a_killed_training_resumes_to_the_same_weights(
         assert torch.equal(weight, whole[0][name]), name
 
 
+def test_two_processes_learn_what_one_does_with_the_same_images(
+    clips: Path, examples: CMMPExamples, tmp_path: Path
+) -> None:
+    process = start(clips, tmp_path / "two.pt", "--still")
+    told, _ = process.communicate(timeout=200)
+    assert process.returncode == 0
+    reports: list[StepReport] = []
+    alone = make_model(still=True)
+    train_cmmp(alone, examples, tmp_path / "one.pt", STILL, on_step=reports.append)
+    lines = {tuple(line.split()) for line in told.splitlines()}  # of both, and they agree
+    assert len(lines) == len(reports)
+    for step, loss, positives in lines:
+        report = reports[int(step) - 1]
+        assert float(loss) == pytest.approx(report.interaction, rel=1e-3)
+        assert float(positives) == report.positives
+    two = torch.load(tmp_path / "two.pt", weights_only=True)["learned"]
+    moved = alone.state_dict()
+    first = make_model().state_dict()
+    for name, weight in two.items():
+        furthest = (moved[name] - first[name]).abs().max()
+        assert (weight - moved[name]).abs().max() <= 0.05 * furthest + 1e-6, name
+
+
 def test_a_checkpoint_of_another_training_is_refused(
-    examples: CMMPExamples, tmp_path: Path
+    examples: CMMPExamples, clips: Path, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "training.pt"
-    plan = Plan(epochs=1, batch=len(examples))
+    plan = Plan(epochs=1, batch=len(examples) // 2 + 1)
     train_cmmp(make_model(), examples, checkpoint, plan)
-    with pytest.raises(ModelError, match="another training"):
-        train_cmmp(make_model(), examples, checkpoint, PLAN)
+    fewer = replace(examples, rows=np.arange(len(examples) - 1))
+    for other, of in ((examples, replace(plan, rate=1e-4)), (fewer, plan)):
+        with pytest.raises(ModelError, match="another training"):
+            train_cmmp(make_model(), other, checkpoint, of)
     checkpoint.write_bytes(b"PK")
     with pytest.raises(ModelError, match="damaged"):
-        train_cmmp(make_model(), examples, checkpoint, PLAN)
+        train_cmmp(make_model(), make_examples(clips), checkpoint, plan)
 
 
-def test_a_box_shows_the_same_things_in_any_view() -> None:
-    picture = np.zeros((300, 400, 3), np.uint8)
-    picture[100:180, 150:250] = 255
-    for view in (View(0, 0, 400, 300, False), View(100, 50, 250, 200, True)):
-        seen = np.asarray(view.picture(Image.fromarray(picture), 200))[..., 0] > 127
-        x0, y0, x1, y1 = view.boxes(np.array([[150.0, 100, 250, 180]], np.float32))[0] * 200
-        rows, columns = np.nonzero(seen)
-        drawn = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        assert np.abs(np.array(drawn) - (x0, y0, x1, y1)).max() <= 1.5
+class Torn:
+    """A data set some of whose pictures cannot be read."""
+
+    def __init__(self, examples: CMMPExamples, torn: set[int]) -> None:
+        self._whole, self._torn = examples.dataset, torn
+        self.vocabulary, self.keys = self._whole.vocabulary, self._whole.keys
+        self.pairs = self._whole.pairs
+
+    def image(self, index: int) -> Image:
+        if index in self._torn:
+            raise ModelError(f"{self.keys[index]}: torn")
+        return self._whole.image(index)
 
 
-def test_views_stay_inside_the_picture() -> None:
-    rng = np.random.default_rng(0)
-    views = [View.draw(rng, 640, 480) for _ in range(200)]
-    assert 0.3 < np.mean([view.width < 640 or view.height < 480 for view in views]) < 0.7
-    assert 0.3 < np.mean([view.mirrored for view in views]) < 0.7
-    for view in views:
-        assert view.left >= 0 <= view.top
-        assert view.left + view.width <= 640.001
-        assert view.top + view.height <= 480.001
+def test_unreadable_images_are_counted_and_a_training_goes_on(clips: Path, tmp_path: Path) -> None:
+    some = make_examples(clips)
+    plan, reports = Plan(epochs=1, batch=4), list[StepReport]()
+    torn = replace(some, dataset=Torn(some, {1, 2}), rows=np.arange(8))
+    train_cmmp(make_model(), torn, tmp_path / "a.pt", plan, on_step=reports.append)
+    assert reports[-1].unreadable == 2
+    assert set(torn.skipped.reasons) == set(some.dataset.keys[1:3])
+    some = make_examples(clips)
+    torn = replace(some, dataset=Torn(some, set(range(8))), rows=np.arange(8))
+    with pytest.raises(ModelError, match="no image can be read; the first: "):
+        train_cmmp(make_model(), torn, tmp_path / "b.pt", plan)
+
+
+def test_the_rate_falls_and_scalars_go_on_after_a_resumption(
+    examples: CMMPExamples, tmp_path: Path
+) -> None:
+    few = replace(examples, rows=np.arange(8))
+    plan = Plan(epochs=3, batch=4, drop_every=2, save_every=1)
+
+    def train(until: int) -> None:
+        scalars = Scalars(tmp_path / "scalars")
+
+        def on_step(report: StepReport) -> None:
+            scalars(report)
+            if report.step == until:
+                raise KeyboardInterrupt
+
+        try:
+            train_cmmp(make_model(), few, tmp_path / "a.pt", plan, on_step=on_step)
+        finally:
+            scalars.close()
+
+    with pytest.raises(KeyboardInterrupt):
+        train(3)
+    train(0)
+    rates = {}
+    for path in sorted((tmp_path / "scalars").iterdir()):
+        for event in read_events(path):
+            values = {value.tag: value.simple_value for value in event.summary.value}
+            if "learning_rate" in values:
+                rates[event.step] = values["learning_rate"]
+    assert sorted(rates) == [1, 2, 3, 4, 5, 6]
+    assert rates[4] == pytest.approx(1e-3)
+    assert rates[5] == pytest.approx(1e-4)
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """TensorBoard's records: length, its checksum, event, its checksum."""
+    content, place = path.read_bytes(), 0
+    while place < len(content):
+        length = int.from_bytes(content[place : place + 8], "little")
+        yield Event.FromString(content[place + 12 : place + 12 + length])
+        place += 16 + length
 
 
 def test_a_zero_shot_training_learns_nothing_of_unseen_pairs(
     clips: Path, examples: CMMPExamples
 ) -> None:
-    held = examples_of(clips, "unseen_pairs")
+    held = make_examples(clips, "unseen_pairs")
     model = make_model().eval()
-    model.encode_texts()
-    verb, laptop = hico_vocabulary().verb_names.index("open"), CLASSES.index("laptop")
-    assert ("open", "laptop") in UNSEEN
+    carry = WORDS.verb_names.index("carry")
+    assert ("carry", "box") in UNSEEN
     boxes = torch.tensor([[5.0, 5, 30, 60], [20, 30, 30, 40]])
-    instances = Instances(boxes, torch.full((2,), 0.9), torch.tensor([0, laptop]))
-    (pairs,) = model(torch.zeros(1, 3, 64, 64), [instances])
-    all_, seen = (training_prior(model, pairs, e.seen(80, 117)) for e in (examples, held))
-    assert float(all_[0, verb]) == pytest.approx(0.81)
-    assert float(seen[0, verb]) == 0
-    assert int((seen > 0).sum()) == int((all_ > 0).sum()) - 1
+    box = torch.tensor([0, 1 + WORDS.objects.index("box")])
+    instances, pairing = Instances(boxes, torch.full((2,), 0.9), box), pair_indices(1, 2)
+    sizes = model.validity.shape
+    all_, seen = (
+        training_prior(model, instances, pairing, each.seen(*sizes)) for each in (examples, held)
+    )
+    assert float(all_[0, carry]) == pytest.approx(0.81)
+    assert float(seen[0, carry]) == 0
+    hidden = sum(thing == "box" for _, thing in UNSEEN)
+    assert int((seen > 0).sum()) == int((all_ > 0).sum()) - hidden
+
+
+def test_free_prototypes_start_as_their_sentences_and_are_learned(
+    examples: CMMPExamples, tmp_path: Path
+) -> None:
+    words = vcoco_vocabulary()
+    sizes = replace(TINY, verbs=24, free_prototypes=True, geometry=0)
+    torch.manual_seed(0)
+    model = CMMP(sizes)
+    names = Names.between(examples.dataset.vocabulary, words)
+    few = replace(examples, names=names, rows=np.arange(40))
+    references = reference_prototypes(model)
+    before = model.prompts.ctx.clone()
+    reports: list[StepReport] = []
+    plan = Plan(epochs=1, batch=20)
+    train_cmmp(model, few, tmp_path / "a.pt", plan, on_step=reports.append)
+    moved = (model.prototypes - references).abs().max()
+    assert 0 < moved < 3 * 2 * plan.rate  # two steps of AdamW
+    assert torch.equal(model.prompts.ctx, before)
+    assert [report.language for report in reports] == [0, 0]
+
+
+def test_a_network_of_another_vocabulary_takes_what_it_knows(examples: CMMPExamples) -> None:
+    hico = hico_vocabulary()
+    names = Names.between(examples.dataset.vocabulary, hico)
+    kick = examples.dataset.vocabulary.verb_names.index("kick")
+    assert names.verbs[kick] == hico.verb_names.index("kick")
+    assert names.classes["person"] == 0
+    assert CMMPConfig().verbs == len(hico.verbs)

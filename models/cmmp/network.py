@@ -23,12 +23,13 @@ from models.cmmp.prompts import (
     load_sentences,
     prompt_tokens,
 )
-from models.cmmp.regions import region_means, union_boxes, unit
+from models.cmmp.regions import region_bins, region_means, union_boxes, unit
 from models.cmmp.stem import ConvStem
 from models.errors import ModelError
 from models.text import TokenTable, encode_embedded
 
 HEAD_WIDTH = 64  # of all CLIP attention
+REGION_DROPOUT = 0.2
 LAMBDA = 2.8  # exponent of detection scores at inference
 SIZING = frozenset(  # official names that sizes are read off
     {
@@ -224,6 +225,7 @@ class CMMP(nn.Module):
             self.prototypes = nn.Parameter(prototypes)
         else:
             self.register_buffer("prototypes", prototypes, persistent=False)
+        self.region_dropout = nn.Dropout(REGION_DROPOUT)
         self.geometry = Geometry(config.dim, config.geometry) if config.geometry else None
         objects = torch.zeros(len(self.sentences.objects), config.dim)
         self.register_buffer("embeddings", objects, persistent=False)
@@ -273,7 +275,7 @@ class CMMP(nn.Module):
 
         pairing: (2, P) rows of instances; None: every human with everything else.
         """
-        side, boxes = self.config.image_size, instances.boxes
+        boxes = instances.boxes
         if pairing is None:
             pairing = pair_indices(instances.humans, len(instances), boxes.device)
         unions = union_boxes(boxes[pairing[0]], boxes[pairing[1]])
@@ -281,9 +283,16 @@ class CMMP(nn.Module):
             instances,
             pairing,
             unions,
-            region_means(feature_map, boxes, side),
-            region_means(feature_map, unions, side),
+            self._means(feature_map, boxes),
+            self._means(feature_map, unions),
         )
+
+    def _means(self, feature_map: Tensor, boxes: Tensor) -> Tensor:
+        if not self.training:
+            return region_means(feature_map, boxes, self.config.image_size)
+        bins = self.region_dropout(region_bins(feature_map, boxes, self.config.image_size))
+        means: Tensor = bins.mean((2, 3))
+        return means
 
     def pair_vectors(self, regions: Regions) -> Tensor:
         """q (P, D) = s_H h W_H + s_O o W_O + s_T u [+ g]; the products are taken per instance."""

@@ -14,7 +14,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 
 from models.errors import ModelError
-from models.text import encode_embedded, encode_tokens
+from models.text import encode_branches, encode_tokens
 
 FOLDER = Path(__file__).parents[1] / "vocabularies"
 CONTEXT = 24  # learned vectors before a sentence
@@ -104,9 +104,13 @@ class PromptLearner(nn.Module):
         return torch.cat([prefix, self.ctx.expand(len(prefix), -1, -1), suffix], dim=1)
 
     def forward(self, clip: CLIP, sentences: Sequence[str]) -> Tensor:
-        """Sentences -> prototypes (n, D), not of unit length."""
+        """Sentences -> prototypes (n, D), not of unit length; their common start is heard once."""
         tokens = prompt_tokens(sentences, len(self.ctx)).to(self.ctx.device)
-        return encode_embedded(clip, self.embed(clip, tokens), tokens.argmax(-1))
+        ends = tokens.argmax(-1)
+        alike = int((tokens == tokens[:1]).all(0).int().cumprod(0).sum())
+        start = min(alike, int(ends.min()))  # everyone's end is after it
+        words = self.embed(clip, tokens)[:, : int(ends.max()) + 1]
+        return encode_branches(clip, words[0, :start], words[:, start:], ends - start)
 
 
 def embed_objects(clip: CLIP, sentences: Sequence[str]) -> Tensor:

@@ -6,6 +6,7 @@ over all samples of a box is one row of weights per axis.
 
 import torch
 from torch import Tensor
+from torchvision.ops import roi_align
 
 BINS = 7
 MOST_TAPS = 64  # samples in a bin; only boxes of more than 448 cells would have more
@@ -47,6 +48,13 @@ def region_means(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
     across = axis_weights(x1, x2, wide, wide / side)  # (N, g)
     weights = (down[:, :, None] * across[:, None, :]).flatten(1)  # (N, g * g)
     return weights.to(feature_map.dtype) @ feature_map.reshape(dim, -1).T
+
+
+def region_bins(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """What `region_means` are the means of: (N, D, 7, 7); for dropout in training."""
+    scale = feature_map.shape[-1] / side
+    bins: Tensor = roi_align(feature_map[None], [boxes], BINS, spatial_scale=scale, aligned=True)
+    return bins
 
 
 def union_boxes(first: Tensor, second: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.datasets.examples import Image, Pairs
+from models.datasets.examples import Floats, Image, Pairs
 from models.errors import ModelError
 from models.training.world_frames import HELD_OUT, RENDERED_TO_INPUT, decode, read_clip
 from models.vocabulary import Verb, Vocabulary
@@ -51,6 +51,13 @@ class WorldFrames:
 
     def pairs(self, index: int) -> Pairs:
         return self._pairs[index]
+
+    def visible(self, index: int) -> tuple[Floats, list[str]]:
+        """Boxes (N, 4) in pixels and classes of everyone and everything not too hidden."""
+        path, row = self._places[index]
+        seen = [i for i in _read(path)[1][row].instances if i.occlusion <= HIDDEN]
+        boxes = np.array([i.box for i in seen], np.float32).reshape(-1, 4)
+        return boxes * np.float32(RENDERED_TO_INPUT), [i.class_name for i in seen]
 
     def image(self, index: int) -> Image:
         path, row = self._places[index]

@@ -19,6 +19,7 @@ from models.box_scorer import BoxScorer, BoxScorerConfig
 from models.bundle import BoxesSection, Calibration, DetectorSection, Manifest, write_manifest
 from models.datasets.vcoco import ACTIONS, VcocoImage, read_vcoco, vcoco_vocabulary
 from models.pairs import pair_features
+from models.training.platt import FEWEST, platt
 from models.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
@@ -207,26 +208,9 @@ def calibrate(network: BoxScorer, pairs: Pairs, vocabulary: Vocabulary) -> dict[
         logits = network(x, classes)
     calibration = {}
     for v, name in enumerate(vocabulary.verb_names):
-        scale, bias = _platt(logits[:, v].clone(), y[:, v]) if y[:, v].sum() >= 20 else (1.0, 0.0)
-        calibration[name] = Calibration(scale=round(scale, 4), bias=round(bias, 4))
+        enough = y[:, v].sum() >= FEWEST
+        calibration[name] = platt(logits[:, v].clone(), y[:, v]) if enough else Calibration()
     return calibration
-
-
-def _platt(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    parameters = torch.tensor([1.0, 0.0], requires_grad=True)
-    optimiser = torch.optim.LBFGS([parameters], max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        loss = nn.functional.binary_cross_entropy_with_logits(
-            parameters[0] * logits + parameters[1], labels
-        )
-        torch.autograd.backward(loss)
-        return loss
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    scale, bias = parameters.detach().tolist()
-    return max(scale, 0.05), bias
 
 
 def _tensors(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:

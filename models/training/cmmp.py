@@ -1,12 +1,14 @@
 """Training of CMMP's own weights on frozen CLIP towers (spec 3): killed and resumed at will.
 
 Order, augmentation and dropout of a step follow from the seed and the step alone, so a resumed
-training ends at the same weights as one that was never stopped.
+training ends at the same weights as one that was never stopped. Started by `torchrun`, every rank
+takes its share of each batch.
 """
 
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +16,46 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.cmmp.network import CMMP, Pairs
+from models.cmmp.instances import pair_indices
+from models.cmmp.network import CMMP
+from models.device import choose_device
 from models.errors import ModelError
+from models.geometry import pair_geometry
 from models.training.cmmp_examples import CMMPExamples, Example
-from models.training.cmmp_losses import (
-    interaction_loss,
-    label_pairs,
-    language_loss,
-    reference_prototypes,
-)
+from models.training.cmmp_step import Losses
+from models.training.loading import load_ahead
+from models.training.ranks import Ranks
 
-_RATE, _DECAY = 1e-3, 1e-4
+_DECAY = 1e-4
 _CLIP_NORM = 0.1
-_DROP_EVERY = 10  # epochs after which the rate falls to a tenth
+_MEASURED = 64  # examples that the scale of the box features is taken from
+_FROZEN = ("clip.", "encoder.visual.")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training is; a checkpoint of another plan is refused."""
+    """What a training is; a checkpoint of another plan is refused. The defaults are the paper's."""
 
-    epochs: int
-    batch: int = 16
+    epochs: int = 15
+    batch: int = 16  # images of a step, of all ranks together
     seed: int = 0
+    rate: float = 1e-3
+    drop_every: int = 10  # epochs after which the rate falls to a tenth
+    mixed: bool = True  # towers in 16 bits where the device has such in hardware
     save_every: int = 200  # steps
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step, from 1."""
+    """One step, from 1; numbers of all ranks."""
 
     step: int
     steps: int
     interaction: float
     language: float
+    rate: float
+    positives: float  # cells: pairs times verbs
+    unreadable: int  # images so far, of this rank
 
 
 def train_cmmp(
@@ -55,106 +64,155 @@ def train_cmmp(
     checkpoint: Path,
     plan: Plan,
     *,
+    ranks: Ranks | None = None,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> CMMP:
     """Train in place; goes on from `checkpoint` if there is one. Towers stay as they are.
 
-    Raises ModelError for fewer examples than a batch, and for a checkpoint that is damaged or of
-    another training.
+    Raises ModelError for fewer examples than a batch, if no picture can be read, and for a
+    checkpoint that is damaged or of another training.
     """
     if len(examples) < plan.batch:
         raise ModelError(f"a training needs at least {plan.batch} images, not {len(examples)}")
-    run = _Run(model, examples, checkpoint, plan)
+    run = _Run(model.to(choose_device()), examples, checkpoint, plan, ranks or Ranks())
     run.resume()
-    while run.step < run.steps:
-        on_step(run.advance())
-        if run.step % plan.save_every == 0 or run.step == run.steps:
-            run.save()
+    with closing(load_ahead(run.make, run.requests())) as batches:
+        for batch in batches:
+            report = run.advance([one for one in batch if one is not None])
+            on_step(report)
+            if run.step % plan.save_every == 0 or run.step == run.steps:
+                run.save()
     model.encode_texts()
     return model.eval()
 
 
-def training_prior(model: CMMP, pairs: Pairs, seen: Tensor) -> Tensor:
-    """(P, V): product of both scores where the verb is valid and seen; no other cell is learned,
-    neither as a yes nor as a no (spec 3)."""
-    labels = pairs.instances.labels[pairs.pairing[1]]
-    return model.prior(pairs.instances, pairs.pairing, 1.0) * seen[labels]
+@dataclass(frozen=True)
+class _Request:
+    row: int  # of the examples
+    step: int
+    place: int  # in the batch
 
 
 class _Run:
-    def __init__(self, model: CMMP, examples: CMMPExamples, checkpoint: Path, plan: Plan) -> None:
-        self._model, self._examples, self._plan = model.train(), examples, plan
+    def __init__(
+        self, model: CMMP, examples: CMMPExamples, checkpoint: Path, plan: Plan, ranks: Ranks
+    ) -> None:
+        self._model, self._examples, self._plan, self._ranks = model, examples, plan, ranks
         self._checkpoint = checkpoint
-        model.requires_grad_(True)
-        model.clip.requires_grad_(False)
-        model.clip.eval()
-        self._learned = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        self._optimiser = torch.optim.AdamW(self._learned.values(), _RATE, weight_decay=_DECAY)
+        model.requires_grad_(True).train()
+        model.clip.requires_grad_(False).eval()
+        if model.config.free_prototypes:  # no sentence is heard
+            model.prompts.requires_grad_(False)
+        self._learned = [weight for weight in model.parameters() if weight.requires_grad]
+        self._optimiser = torch.optim.AdamW(self._learned, plan.rate, weight_decay=_DECAY)
+        self._losses = Losses(model, examples.seen(*model.validity.shape), ranks, mixed=plan.mixed)
+        scaled = self._losses.dtype == torch.float16
+        self._scaler = torch.amp.GradScaler(model.human_weight.device.type, enabled=scaled)
         self._per_epoch = len(examples) // plan.batch
         self.step, self.steps = 0, self._per_epoch * plan.epochs
-        self._seen = examples.seen(*model.validity.shape)
-        model.encode_texts()
-        self._references = reference_prototypes(model)
-        self._identity = {
-            "epochs": plan.epochs,
-            "batch": plan.batch,
-            "seed": plan.seed,
-            "images": len(examples),
-        }
+        self._identity = {name: v for name, v in asdict(plan).items() if name != "save_every"}
+        self._identity |= {"images": examples.digest, "sizes": repr(model.config)}
 
-    def advance(self) -> StepReport:
-        epoch, place = divmod(self.step, self._per_epoch)
-        seed = self._plan.seed
-        rng = np.random.default_rng([seed, self.step, 1])
-        order = np.random.default_rng([seed, epoch]).permutation(len(self._examples))
-        rows = order[place * self._plan.batch :][: self._plan.batch]
-        batch = [self._examples.example(int(row), rng) for row in rows]
+    def requests(self) -> Iterator[Sequence[_Request]]:
+        """This rank's share of every step that is left."""
+        for step in range(self.step, self.steps):
+            epoch, place = divmod(step, self._per_epoch)
+            order = np.random.default_rng([self._plan.seed, epoch]).permutation(len(self._examples))
+            rows = order[place * self._plan.batch :][: self._plan.batch]
+            yield self._ranks.share([_Request(int(row), step, i) for i, row in enumerate(rows)])
+
+    def make(self, request: _Request) -> Example | None:
+        rng = np.random.default_rng([self._plan.seed, request.step, request.place])
+        return self._examples.example(request.row, rng)
+
+    def advance(self, batch: Sequence[Example]) -> StepReport:
+        rng = np.random.default_rng([self._plan.seed, self.step, self._ranks.rank, 1])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout
+        rate = self._plan.rate * 0.1 ** (self.step // self._per_epoch // self._plan.drop_every)
         for group in self._optimiser.param_groups:
-            group["lr"] = _RATE * 0.1 ** (epoch // _DROP_EVERY)
-        interaction, language = self._losses(batch)
+            group["lr"] = rate
+        interaction, language, positives = self._losses(batch)
         self._optimiser.zero_grad()
-        torch.autograd.backward(interaction + language)
-        nn.utils.clip_grad_norm_(self._learned.values(), _CLIP_NORM)
-        self._optimiser.step()
+        torch.autograd.backward(self._scaler.scale(interaction + language))
+        self._ranks.average_gradients(self._learned)
+        self._scaler.unscale_(self._optimiser)
+        nn.utils.clip_grad_norm_(self._learned, _CLIP_NORM)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
         self.step += 1
-        return StepReport(self.step, self.steps, interaction.item(), language.item())
-
-    def _losses(self, batch: list[Example]) -> tuple[Tensor, Tensor]:
-        model = self._model
-        if model.config.free_prototypes:
-            prototypes = model.prototypes
-        else:
-            prototypes = model.encode_prompts(model.sentences.verbs)
-        found = model(torch.stack([one.image for one in batch]), [one.instances for one in batch])
-        logits, priors, labels = [], [], []
-        for pairs, one in zip(found, batch, strict=True):
-            logits.append(pairs.vectors @ prototypes.T)
-            priors.append(training_prior(model, pairs, self._seen))
-            labels.append(
-                label_pairs(pairs.instances, pairs.pairing, one.truth, model.config.verbs)
-            )
-        interaction = interaction_loss(torch.cat(logits), torch.cat(priors), torch.cat(labels))
-        return interaction, language_loss(prototypes, self._references)
+        mean = self._ranks.mean(torch.stack([interaction, language]).detach())
+        total = self._ranks.mean(interaction.new_tensor(positives)).item() * self._ranks.count
+        reasons = self._examples.skipped.reasons
+        if len(reasons) == len(self._examples):
+            raise ModelError(f"no image can be read; the first: {next(iter(reasons.values()))}")
+        return StepReport(
+            self.step,
+            self.steps,
+            mean[0].item(),
+            mean[1].item(),
+            rate,
+            total,
+            len(reasons),
+        )
 
     def save(self) -> None:
-        learned = {name: value.detach() for name, value in self._learned.items()}
-        state = {"learned": learned, "optimiser": self._optimiser.state_dict(), "step": self.step}
+        if not self._ranks.first:
+            return
+        state = {
+            "learned": self._own(),
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "step": self.step,
+            "plan": self._identity,
+        }
+        self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
         partial = self._checkpoint.with_suffix(".part")
-        torch.save(state | {"plan": self._identity}, partial)
+        torch.save(state, partial)
         partial.replace(self._checkpoint)
 
     def resume(self) -> None:
+        self._ranks.wait()  # nobody looks while the first one of an earlier training still writes
         if not self._checkpoint.exists():
+            self._begin()
             return
         try:
-            state: dict[str, Any] = torch.load(self._checkpoint, weights_only=True)
+            state: dict[str, Any] = torch.load(
+                self._checkpoint, map_location=self._model.human_weight.device, weights_only=True
+            )
             other = state["plan"] != self._identity
-            other |= state["learned"].keys() != self._learned.keys()
+            other |= state["learned"].keys() != self._own().keys()
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, OSError) as error:
             raise ModelError(f"{self._checkpoint} is damaged; delete it to start again") from error
         if other:
             raise ModelError(f"{self._checkpoint} is of another training; delete it to start again")
         self._model.load_state_dict(state["learned"], strict=False)
         self._optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
         self.step = int(state["step"])
+
+    def _own(self) -> dict[str, Tensor]:
+        """Weights and stored scales without the towers."""
+        state = self._model.state_dict()
+        return {name: value for name, value in state.items() if not name.startswith(_FROZEN)}
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """V-COCO's prototypes start as their sentences; the term of boxes is told what to expect;
+        all ranks start as the first one."""
+        model = self._model
+        if model.config.free_prototypes:
+            model.prototypes.copy_(self._losses.references)
+        if model.geometry is not None and (features := list(self._features())):
+            model.geometry.fit(torch.cat(features))
+        self._ranks.follow_first(self._own().values())
+
+    def _features(self) -> Iterator[Tensor]:
+        """Geometry (P, 16) of the pairs of some examples."""
+        size = torch.full((2,), float(self._model.config.image_size))
+        count = min(_MEASURED, len(self._examples))
+        for row in np.linspace(0, len(self._examples) - 1, count).astype(int).tolist():
+            one = self.make(_Request(row, 0, row))
+            if one is not None and one.has_pairs:
+                boxes, humans = one.instances.boxes, one.instances.humans
+                human, thing = (boxes[rows] for rows in pair_indices(humans, len(boxes)))
+                yield pair_geometry(human, thing, size)

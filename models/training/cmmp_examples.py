@@ -1,7 +1,8 @@
 """What a training step of CMMP sees: an augmented picture, candidates, and what is true in it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +14,16 @@ from torch import Tensor
 
 from models.cmmp.instances import Instances, choose_instances
 from models.cmmp.preprocess import normalise
-from models.datasets.examples import Floats, HOIDataset
+from models.cmmp.weights import class_names
+from models.datasets.examples import Floats, HOIDataset, Ints
+from models.datasets.images import SkippedImages
+from models.training.cmmp_candidates import Candidates
 from models.training.cmmp_losses import PairTruth
+from models.vocabulary import Vocabulary
 
 _COLOUR = 0.4  # brightness, contrast and saturation change by up to this
 _SHORT_SIDES = (400, 500, 600)  # of a picture before a piece is cut out
 _CROP = 384, 600  # sides of the piece
-_JITTER = 0.05  # deviation of a candidate's corners, in sides of its box
-
-Candidates = Callable[[int, np.random.Generator], sv.Detections]  # boxes in pixels, class_name
 
 
 @dataclass(frozen=True)
@@ -32,26 +34,55 @@ class Example:
     instances: Instances
     truth: PairTruth
 
+    @property
+    def has_pairs(self) -> bool:
+        return self.instances.humans > 0 and len(self.instances) > 1
+
+    def to(self, device: torch.device) -> "Example":
+        found, truth = self.instances, self.truth
+        return Example(
+            self.image.to(device),
+            Instances(found.boxes.to(device), found.scores.to(device), found.labels.to(device)),
+            PairTruth(
+                truth.human_boxes.to(device), truth.object_boxes.to(device), truth.verbs.to(device)
+            ),
+        )
+
 
 @dataclass(frozen=True)
 class Names:
     """How a data set's words are numbered in a network; what is not there is left out."""
 
     verbs: Sequence[int | None]  # the network's verb of each of the data set's
-    classes: Mapping[str, int]  # COCO-80 label of a detector's class
+    classes: Mapping[str, int]  # label of a detector's class
+
+    @classmethod
+    def between(cls, data: Vocabulary, network: Vocabulary) -> "Names":
+        """By name."""
+        verbs = {name: number for number, name in enumerate(network.verb_names)}
+        classes = {name: number for number, name in enumerate(class_names(network))}
+        return cls([verbs.get(name) for name in data.verb_names], classes)
 
 
 @dataclass(frozen=True)
 class CMMPExamples:
-    """Examples of a data set for pictures of `side` pixels."""
+    """Examples of a data set, or of some of its `rows`, for pictures of `side` pixels."""
 
     dataset: HOIDataset
     candidates: Candidates
     names: Names
     side: int
+    rows: Ints | None = None
+    skipped: SkippedImages = field(default_factory=SkippedImages)
 
     def __len__(self) -> int:
-        return len(self.dataset.keys)
+        return len(self.dataset.keys) if self.rows is None else len(self.rows)
+
+    @property
+    def digest(self) -> str:
+        """Of which pictures these are."""
+        keys = [self.dataset.keys[self._row(index)] for index in range(len(self))]
+        return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
 
     def seen(self, classes: int, verbs: int) -> Tensor:
         """(classes, verbs) bool, the network's numbers: what the data set lets a class do.
@@ -66,23 +97,38 @@ class CMMPExamples:
                     table[self.names.classes[name], verb] = True
         return table
 
-    def example(self, index: int, rng: np.random.Generator) -> Example:
-        """The same for the same `rng` state. Raises `ModelError` for an unreadable picture."""
-        picture = PillowImage.fromarray(self.dataset.image(index))
-        pairs, found = self.dataset.pairs(index), self.candidates(index, rng)
-        view = View.draw(rng, *picture.size)
+    def example(
+        self, index: int, rng: np.random.Generator, *, plain: bool = False
+    ) -> Example | None:
+        """The same for the same `rng` state; None for an unreadable picture, which is counted.
+
+        `plain`: the whole picture as it is.
+        """
+        row = self._row(index)
+        stored = self.skipped.read(self.dataset, row)
+        if stored is None:
+            return None
+        picture = PillowImage.fromarray(stored)
+        found = self.candidates(row, rng)
+        view = View(0, 0, *picture.size, False) if plain else View.draw(rng, *picture.size)
+        image = view.picture(picture, self.side)
+        if not plain:
+            image = _recolour(image, rng)
+        return Example(normalise(image), self._instances(found, view), self._truth(row, view))
+
+    def _row(self, index: int) -> int:
+        return index if self.rows is None else int(self.rows[index])
+
+    def _truth(self, row: int, view: "View") -> PairTruth:
+        pairs = self.dataset.pairs(row)
         humans, objects = view.boxes(pairs.humans), view.boxes(pairs.objects)
-        verbs = [self.names.verbs[verb] for verb in pairs.verbs]
-        kept = _visible(humans) & _visible(objects) & np.array([v is not None for v in verbs], bool)
-        truth = PairTruth(
+        verbs = np.array([-1 if (v := self.names.verbs[i]) is None else v for i in pairs.verbs])
+        kept = _visible(humans) & _visible(objects) & (verbs >= 0)
+        return PairTruth(
             torch.from_numpy(humans[kept] * self.side),
             torch.from_numpy(objects[kept] * self.side),
-            torch.tensor([v for v, keep in zip(verbs, kept, strict=True) if keep and v is not None])
-            .long()
-            .reshape(-1),
+            torch.from_numpy(verbs[kept].astype(np.int64)),
         )
-        image = _recolour(view.picture(picture, self.side), rng)
-        return Example(normalise(image), self._instances(found, view), truth)
 
     def _instances(self, found: sv.Detections, view: "View") -> Instances:
         boxes = view.boxes(found.xyxy.astype(np.float32))
@@ -135,23 +181,6 @@ class View:
         box = (self.left, self.top, self.left + self.width, self.top + self.height)
         out = picture.resize((side, side), PillowImage.Resampling.BICUBIC, box=box)
         return out.transpose(PillowImage.Transpose.FLIP_LEFT_RIGHT) if self.mirrored else out
-
-
-def jittered_truth(dataset: HOIDataset) -> Candidates:
-    """Annotated boxes, a little moved, in place of a detector's; all are sure."""
-
-    def candidates(index: int, rng: np.random.Generator) -> sv.Detections:
-        pairs = dataset.pairs(index)
-        humans = np.unique(pairs.humans, axis=0)
-        things, first = np.unique(pairs.objects, axis=0, return_index=True)
-        boxes = np.concatenate([humans, things])
-        sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-        moved = boxes + _JITTER * sides * rng.standard_normal(boxes.shape)
-        classes = [dataset.vocabulary.objects[c] for c in pairs.object_classes[first]]
-        names = np.array(["person"] * len(humans) + classes, dtype=object)
-        return sv.Detections(moved, confidence=np.ones(len(moved)), data={"class_name": names})
-
-    return candidates
 
 
 def _visible(boxes: Floats) -> npt.NDArray[np.bool_]:

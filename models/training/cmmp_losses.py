@@ -45,10 +45,11 @@ def interaction_loss(
 ) -> Tensor:
     """Focal loss of `prior * sigmoid(logit)` over the cells with a prior; all three (P, V).
 
-    `positives` divides; None: the positive cells given. Distributed training passes their mean.
+    Not for half precision: 1e-8 is added within a logarithm. `positives` divides; None: the
+    positive cells given. Distributed training passes their mean.
     """
     cells = prior > 0
-    x, p, y = logits[cells].float(), prior[cells], labels[cells]
+    x, p, y = logits[cells], prior[cells], labels[cells].to(logits.dtype)
     rest = (1 + torch.exp(-x) - p).clamp(min=1e-12)  # a sure detection and a large logit: 0
     z = torch.log(p / rest + 1e-8)  # sigmoid(z) = p * sigmoid(x)
     weight = (1 - y - ALPHA).abs() * ((y - z.sigmoid()).abs() + 1e-6) ** GAMMA

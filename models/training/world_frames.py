@@ -23,17 +23,23 @@ CLIP_SECONDS = 8.0
 RENDERED = 384, 288  # width and height of a clip
 RENDERED_TO_INPUT = WIDTH / RENDERED[0]  # factor of boxes; both are 4:3
 _WORKERS = os.cpu_count() or 1
+_FEW = 24  # clips; a worker takes as long to start as to render ten
 EVERY = 8  # frames next to each other show the same
 
 
 def render_frames(
     folder: Path, clips: int, *, on_clip: Callable[[int], None], first_seed: int = FIRST_SEED
 ) -> list[Path]:
-    """Clips that are not there yet are rendered in parallel; returns all files in order."""
+    """Clips that are not there yet are rendered, many in parallel; returns all files in order."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{first_seed + i}.npz" for i in range(clips)]
     missing = [path for path in paths if not path.exists()]
     if not missing:
+        return paths
+    if len(missing) <= _FEW:
+        for done, path in enumerate(missing, 1):
+            _render_clip(path)
+            on_clip(clips - len(missing) + done)
         return paths
     with ProcessPoolExecutor(_WORKERS, get_context("spawn")) as pool:
         for done, _ in enumerate(pool.map(_render_clip, missing, chunksize=4), 1):
