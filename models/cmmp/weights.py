@@ -124,4 +124,4 @@ def _read(path: Path) -> dict[str, Tensor]:
         state: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: not readable as weights ({error})") from error
-    return {name: t if t.dtype == torch.long else t.float() for name, t in state.items()}
+    return {name: t.float() if t.is_floating_point() else t for name, t in state.items()}

@@ -13,6 +13,7 @@ from models.cmmp.prompts import embed_objects
 
 LABEL_IOU = 0.5
 ALPHA, GAMMA = 0.5, 0.2
+_LEAST_LOGIT = -80.0  # the exponential of less than -88 is infinite, and its gradient no number
 _NOTHING = 1e9  # the divisor where a batch has no positive cell
 
 
@@ -50,7 +51,8 @@ def interaction_loss(
     """
     cells = prior > 0
     x, p, y = logits[cells], prior[cells], labels[cells].to(logits.dtype)
-    rest = (1 + torch.exp(-x) - p).clamp(min=1e-12)  # a sure detection and a large logit: 0
+    doubt = torch.exp(-x.clamp(min=_LEAST_LOGIT))
+    rest = (1 + doubt - p).clamp(min=1e-12)  # a sure detection and a large logit: 0
     z = torch.log(p / rest + 1e-8)  # sigmoid(z) = p * sigmoid(x)
     weight = (1 - y - ALPHA).abs() * ((y - z.sigmoid()).abs() + 1e-6) ** GAMMA
     loss = weight * functional.binary_cross_entropy_with_logits(z, y, reduction="none")

@@ -1,0 +1,152 @@
+"""CMMP on the world's CLIP, with the term of boxes; held-out pairs are never learned."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from open_clip.model import CLIP
+from torch import Tensor, nn
+
+from models.bundle import Calibration
+from models.cmmp.network import CMMP
+from models.cmmp.preprocess import MEAN, STD
+from models.cmmp.weights import vocabulary_sentences
+from models.cmmp_scorer import CMMPScorer
+from models.datasets.examples import Ints
+from models.datasets.images import SkippedImages
+from models.datasets.world import WorldFrames, world_vocabulary
+from models.evaluation.world_pairs import score_world
+from models.geometry import pair_geometry
+from models.training.boxes import Pairs, like_detected
+from models.training.cmmp import Plan, StepReport, train_cmmp
+from models.training.cmmp_candidates import world_candidates
+from models.training.cmmp_examples import CMMPExamples, Names
+from models.training.cmmp_losses import interaction_loss, language_loss, reference_prototypes
+from models.training.cmmp_patterns import spatial_patterns
+from models.training.platt import FEWEST, platt
+from models.training.world_clip import world_config
+from models.world.truth import UNSEEN
+
+SETTING = "unseen_pairs"
+EPOCHS = 3  # each frame of the budget is seen so often
+_BOX_STEPS, _BOX_BATCH, _BOX_RATE = 2000, 1024, 2e-3
+_SURE = 0.3, 0.95  # product of the scores of both boxes, as of a detector
+_GEOMETRY = 192  # hidden width of the term of boxes
+
+
+def make_world_cmmp(clip: CLIP) -> CMMP:
+    """Untrained, on towers that are trained."""
+    vocabulary = world_vocabulary()
+    config = replace(world_config(), verbs=len(vocabulary.verbs), geometry=_GEOMETRY)
+    model = CMMP(config, vocabulary_sentences(vocabulary))
+    model.clip.load_state_dict(clip.state_dict())
+    return model
+
+
+def train_world_cmmp(
+    clip: CLIP,
+    clips: Sequence[Path],
+    pairs: Pairs,
+    checkpoint: Path,
+    *,
+    images: int,
+    seed: int = 0,
+    on_step: Callable[[StepReport], None] = lambda _: None,
+) -> CMMP:
+    """First the term of boxes, on `pairs` without a picture, then all of it on `images` frames.
+
+    Frames with rare verbs are drawn more often. Goes on from `checkpoint` if there is one.
+    """
+    torch.manual_seed(seed)
+    model = make_world_cmmp(clip)
+    dataset = WorldFrames(clips, SETTING)
+    rows = draw_rare(dataset, images // EPOCHS, np.random.default_rng(seed))
+    names = Names.between(dataset.vocabulary, world_vocabulary())
+    side = model.config.image_size
+    examples = CMMPExamples(dataset, world_candidates(dataset), names, side, rows)
+    if not checkpoint.exists():
+        patterns = spatial_patterns(
+            dataset, rows.tolist(), model.config.patterns, SkippedImages(), seed=seed
+        )
+        with torch.no_grad():
+            model.priors.patterns.copy_(patterns)
+        seen = examples.seen(*model.validity.shape)
+        fit_geometry(model, pairs, seen, seed=seed)
+    plan = Plan(epochs=EPOCHS, seed=seed, drop_every=EPOCHS - 1)
+    return train_cmmp(model, examples, checkpoint, plan, on_step=on_step)
+
+
+def fit_geometry(
+    model: CMMP, pairs: Pairs, seen: Tensor, *, seed: int, steps: int = _BOX_STEPS
+) -> None:
+    """Train the term of boxes and the learned context so that g . T alone names the verbs.
+
+    `seen` (classes, V) is what may be learned. Nothing is seen but boxes: seconds.
+    """
+    assert model.geometry is not None
+    side = model.config.image_size
+    rng = np.random.default_rng(seed)
+    scale = side / np.tile(pairs.size, 2)  # (N, 4), to the S-frame
+    model.geometry.fit(
+        pair_geometry(
+            torch.from_numpy((pairs.human * scale).astype(np.float32)),
+            torch.from_numpy((pairs.thing * scale).astype(np.float32)),
+            torch.full((2,), float(side)),
+        )
+    )
+    model.encode_texts()
+    references = reference_prototypes(model)
+    learned = [*model.geometry.parameters(), *model.prompts.parameters()]
+    optimiser = torch.optim.AdamW(learned, _BOX_RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        some = like_detected(pairs.take(rng.integers(len(pairs), size=_BOX_BATCH)), rng)
+        human, thing = (
+            torch.from_numpy((boxes * side / np.tile(some.size, 2)).astype(np.float32))
+            for boxes in (some.human, some.thing)
+        )
+        labels = torch.from_numpy(some.classes) + 1  # the person's class is the first
+        prototypes = model.encode_prompts(model.sentences.verbs)
+        logits = model.geometry(human, thing, model.embeddings[labels], side) @ prototypes.T
+        sure = torch.from_numpy(rng.uniform(*_SURE, (len(some), 1))).float()
+        prior = (model.validity & seen)[labels] * sure
+        loss = interaction_loss(logits, prior, torch.from_numpy(some.labels))
+        optimiser.zero_grad()
+        torch.autograd.backward(loss + language_loss(prototypes, references))
+        nn.utils.clip_grad_norm_(learned, 1.0)
+        optimiser.step()
+        schedule.step()
+
+
+def calibrate_world(model: CMMP, clips: Sequence[Path]) -> Mapping[str, Calibration]:
+    """Platt scaling per verb over all near pairs of clips that were not trained on."""
+    vocabulary = world_vocabulary()
+    found = score_world(clips, CMMPScorer(model, vocabulary, {}, MEAN, STD))
+    allowed = vocabulary.validity[found.classes]
+    calibration = {}
+    for v, name in enumerate(vocabulary.verb_names):
+        held_out = [(name, thing) in UNSEEN for thing in vocabulary.objects]
+        rows = allowed[:, v] & ~np.array(held_out)[found.classes]
+        labels = torch.from_numpy(found.labels[rows, v].astype(np.float32))
+        if labels.sum() >= FEWEST:
+            calibration[name] = platt(torch.from_numpy(found.logits[rows, v]), labels)
+        else:
+            calibration[name] = Calibration()
+    return calibration
+
+
+def draw_rare(dataset: WorldFrames, count: int, rng: np.random.Generator) -> Ints:
+    """Rows (count,) of frames, those with rare verbs the more often."""
+    verbs = len(dataset.vocabulary.verbs)
+    shown = np.array(
+        [
+            np.bincount(dataset.pairs(row).verbs, minlength=verbs) > 0
+            for row in range(len(dataset.keys))
+        ]
+    )
+    rare = (shown / np.sqrt(shown.sum(0).clip(1))).max(1)
+    weights = rare + 0.3 * rare.mean()
+    drawn = rng.choice(len(shown), count, replace=count > len(shown), p=weights / weights.sum())
+    return np.asarray(drawn, np.int64)
