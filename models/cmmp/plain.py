@@ -21,12 +21,12 @@ from models.bundle import (
     Manifest,
     write_manifest,
 )
+from models.cmmp.checkpoint import read_state
 from models.cmmp.network import CMMP
 from models.cmmp.official import read_vocabulary
 from models.cmmp.regions import unit
-from models.cmmp.weights import class_names, class_phrase, read_config, read_weights, save_cmmp
+from models.cmmp.weights import read_config, save_cmmp
 from models.errors import ModelError
-from models.vocabulary import Vocabulary
 
 _SIZES = {"context": 0}  # no learned words before a sentence
 
@@ -34,7 +34,7 @@ _SIZES = {"context": 0}  # no learned words before a sentence
 def convert_clip(weights: Path, architecture: str, licence: str, out: Path) -> Path:
     """open_clip's `.safetensors` of an architecture with QuickGELU -> the bundle in `out`."""
     vocabulary = read_vocabulary("hico")
-    model = plain_clip(read_weights(weights), architecture, vocabulary)
+    model = plain_clip(read_state(weights), architecture)
     section = CMMPSection(
         kind="cmmp",
         file="cmmp.safetensors",
@@ -62,19 +62,18 @@ def convert_clip(weights: Path, architecture: str, licence: str, out: Path) -> P
     return out
 
 
-def plain_clip(state: dict[str, Tensor], architecture: str, vocabulary: Vocabulary) -> CMMP:
-    """open_clip's state dict -> the network, its texts encoded."""
+def plain_clip(state: dict[str, Tensor], architecture: str) -> CMMP:
+    """open_clip's state dict -> the network, HICO-DET's texts encoded."""
     model = CMMP(read_config(architecture, _SIZES)).eval()
     try:
         model.clip.load_state_dict(state)
     except RuntimeError as error:
         faults = " ".join(str(error).split())[:300]
         raise ModelError(f"not open_clip's weights of {architecture} ({faults})") from error
-    phrases = [class_phrase(name) for name in class_names(vocabulary)]
-    model.hear([verb.sentence for verb in vocabulary.verbs], phrases)
+    model.encode_texts()
     with torch.no_grad():
         directions = unit(model.prototypes)
-        model.prototypes = directions - directions.mean(0)
+        model.prototypes.copy_(directions - directions.mean(0))
         scales = (model.human_scale, model.object_scale, model.union_scale)
         temperature = model.clip.logit_scale.exp() / sum(float(scale) for scale in scales)
         for scale in scales:

@@ -56,9 +56,9 @@ def save_cmmp(model: CMMP, section: CMMPSection, folder: Path) -> None:
 def load_cmmp(section: CMMPSection, folder: Path, vocabulary: Vocabulary) -> CMMP:
     """The section's network in eval mode, float32, with the texts of the vocabulary encoded."""
     model = CMMP(read_config(section.architecture, section.sizes))
-    own = read_weights(folder / section.file)
+    own = _read(folder / section.file)
     texts = own.pop(_PROTOTYPES, None), own.pop(_OBJECTS, None)
-    clip = {_CLIP + name: t for name, t in read_weights(folder / section.clip).items()}
+    clip = {_CLIP + name: t for name, t in _read(folder / section.clip).items()}
     tower = {
         _TOWER + name.removeprefix("clip.visual."): t
         for name, t in clip.items()
@@ -108,8 +108,7 @@ def _open_clip_sizes(name: str) -> dict[str, Any]:
     }
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a `.safetensors` file, float32 but for whole numbers."""
+def _read(path: Path) -> dict[str, Tensor]:
     try:
         state: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
