@@ -90,6 +90,21 @@ def verify_bundle(name: NameArgument) -> None:
     typer.echo(f"{bundle.name} {bundle.hash}: {len(bundle.manifest.files)} files are as they were")
 
 
+@app.command("draw")
+def draw_bundle(
+    name: NameArgument,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the pictures.")] = Path("docs"),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the world's clip.")] = 10_042,
+    seconds: Annotated[float, typer.Option("--seconds", min=0, help="Into the clip.")] = 6.0,
+) -> None:
+    """What a CMMP bundle sees in a frame of the drawn world: the figures of docs/cmmp.md."""
+    from models.bundle import load_bundle
+    from stream.figures import draw_figures
+
+    for path in draw_figures(load_bundle(name), out, seed=seed, seconds=seconds):
+        typer.echo(str(path))
+
+
 @app.command("import")
 def import_weights(
     file: Annotated[Path, typer.Argument(help="The authors' checkpoint, .pt or .safetensors.")],
