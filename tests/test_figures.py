@@ -32,7 +32,9 @@ def test_what_is_shown_is_what_the_scorer_computes(cmmp_bundle: Bundle) -> None:
         side = len(weights)  # the middle of the weights is the middle of the box
         at = (np.arange(side) + 0.5) / side
         centre = (weights.sum(0) @ at * 640, weights.sum(1) @ at * 360)
-        np.testing.assert_allclose(centre, (box[:2] + box[2:]) / 2, atol=12)
+        np.testing.assert_allclose(
+            centre, (box[:2] + box[2:]) / 2, atol=15
+        )  # less than a patch, and the frame's border cuts some off
 
 
 def draw(*words: str) -> int:

@@ -53,7 +53,7 @@ def draw_steps(image: Image, insight: Insight, verbs: Sequence[str]) -> Pictures
     y = sheet.height - 2 * _LINE
     text = f"4  q = s_H h W_H + s_O o W_O + s_T u;  q · T, calibrated:  {who}, {what}:  {chances}"
     pen.text((_GAP, y), text, _INK, _font())
-    return sheet.quantize(192)
+    return sheet
 
 
 def draw_scores(
@@ -65,7 +65,7 @@ def draw_scores(
     return _table(
         insight.probabilities[:, shown],
         rows,
-        [verbs[v] for v in shown],
+        [verbs[int(v)] for v in shown],
         framed=truth[:, shown],
         numbers=True,
     )
@@ -110,7 +110,7 @@ def _pairs(image: Image, insight: Insight) -> Pictures.Image:
 
 
 def _heat(image: Image, weights: Floats, box: Floats | None = None) -> Pictures.Image:
-    """Weights (g, g) of the squashed frame's patches over the frame, from the least to the largest."""
+    """Weights (g, g) of the frame's patches over it, from the least to the largest."""
     picture, scale = _shrunk(image)
     share = (weights - weights.min()) / max(float(np.ptp(weights)), 1e-9)
     cells = cv2.resize(share, picture.size, interpolation=cv2.INTER_NEAREST)

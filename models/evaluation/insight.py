@@ -57,7 +57,7 @@ def look(bundle: Bundle, image: Image, found: sv.Detections) -> Insight:
         boxes, side = frame.instances.boxes, model.config.image_size
         unions = union_boxes(boxes[frame.pairing[0]], boxes[frame.pairing[1]])
         grid = attention.shape[-1]
-        maps = [_weights(each, grid, side) for each in (boxes, unions)]
+        regions, both = (_floats(_weights(each, grid, side)) for each in (boxes, unions))
     return Insight(
         tuple(f"{names[row]} {ids[row]}" for row in rows),
         found.xyxy[rows].astype(np.float32),
@@ -65,7 +65,8 @@ def look(bundle: Bundle, image: Image, found: sv.Detections) -> Insight:
         _floats(hears),
         _floats(model.priors.patterns.detach()),
         _floats(attention),
-        *map(_floats, maps),
+        regions,
+        both,
         np.where(np.isneginf(evidence), np.float32(np.nan), chances),
     )
 
@@ -87,7 +88,7 @@ def _listen(model: CMMP, frame: Frame, pixels: Tensor) -> tuple[Tensor, Tensor]:
         x = after
     attention = torch.cat(seen).mean(0)[1:].T  # (N, g * g): the class token's is left out
     high, wide = encoder.visual.grid_size
-    return hears, attention.unflatten(1, (high, wide))
+    return hears, attention.reshape(-1, high, wide)
 
 
 def _weights(boxes: Tensor, grid: int, side: int) -> Tensor:
