@@ -94,8 +94,8 @@ def verify_bundle(name: NameArgument) -> None:
 def draw_bundle(
     name: NameArgument,
     out: Annotated[Path, typer.Option("--out", help="Folder of the pictures.")] = Path("docs"),
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the world's clip.")] = 10_042,
-    seconds: Annotated[float, typer.Option("--seconds", min=0, help="Into the clip.")] = 6.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the world's clip.")] = 10_012,
+    seconds: Annotated[float, typer.Option("--seconds", min=0, help="Into the clip.")] = 8.0,
 ) -> None:
     """What a CMMP bundle sees in a frame of the drawn world: the figures of docs/cmmp.md."""
     from models.bundle import load_bundle
