@@ -33,9 +33,9 @@ def draw_steps(image: Image, insight: Insight, verbs: Sequence[str]) -> Pictures
     who, what = insight.names[person], insight.names[thing]
     panels = [
         ("1  everyone with the things near them", _pairs(image, insight)),
-        (f"2  adapters: patches look at {who}", _heat(image, insight.attention[person])),
+        (f"3  adapters: patches look at {who}", _heat(image, insight.attention[person])),
         (f"and at {what}", _heat(image, insight.attention[thing])),
-        (f"3  regions: h, {who}", _heat(image, insight.regions[person], insight.boxes[person])),
+        (f"4  regions: h, {who}", _heat(image, insight.regions[person], insight.boxes[person])),
         (f"o, {what}", _heat(image, insight.regions[thing], insight.boxes[thing])),
         ("u, both", _heat(image, insight.unions[pair])),
     ]
@@ -51,7 +51,9 @@ def draw_steps(image: Image, insight: Insight, verbs: Sequence[str]) -> Pictures
         sheet.paste(panel, (x, y + _LINE))
     chances = ", ".join(f"{verbs[v]} {insight.probabilities[pair, v]:.2f}" for v in best)
     y = sheet.height - 2 * _LINE
-    text = f"4  q = s_H h W_H + s_O o W_O + s_T u;  q · T, calibrated:  {who}, {what}:  {chances}"
+    text = (
+        f"5  q = s_H h W_H + s_O o W_O + s_T u    6  q · T, calibrated:  {who}, {what}:  {chances}"
+    )
     pen.text((_GAP, y), text, _INK, _font())
     return sheet
 
