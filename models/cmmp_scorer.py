@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import supervision as sv
 import torch
+from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
 from models.bundle import Calibration
@@ -71,6 +72,12 @@ class CMMPScorer:
     def prototypes(self) -> Floats:
         """(V, D): logits are the pair vectors times these."""
         return self._prototypes
+
+    @property
+    def tower(self) -> VisionTransformer:
+        """CLIP's image tower, without the adapters."""
+        tower: VisionTransformer = self._model.clip.visual
+        return tower
 
     def score(
         self, images: Sequence[Image], detections: Sequence[sv.Detections]

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
+from huggingface_hub.file_download import http_get
 
 from models.errors import ModelError
 
@@ -19,16 +21,33 @@ _WEIGHTS = (".pt", ".pth", ".safetensors")
 
 @dataclass(frozen=True)
 class Offer:
-    """`licence`: what its publishers grant; None: they grant none."""
+    """Weights of one kind: CMMP's authors', or CLIP's alone."""
 
     repo: str
-    clip: str  # as `models.cmmp.official` names the architecture
-    licence: str | None = None
+    kind: Literal["cmmp", "clip"]
+    architecture: str  # cmmp: as `models.cmmp.official` names it; clip: as open_clip does
+    licence: str | None = None  # what its publishers grant; None: they grant none
+    file: str | None = None  # None: the user says which
 
 
+_OPEN_CLIP_FILE = "open_clip_model.safetensors"  # beside the same weights as a pickle
 OFFERS = {
-    "cmmp-vitb16": Offer("lttt/CMMP", "B16"),
-    "cmmp-vitl14": Offer("lttt/CMMP", "L14"),
+    "clip": Offer(
+        "timm/vit_base_patch16_clip_224.openai",
+        "clip",
+        "ViT-B-16-quickgelu",
+        "MIT (OpenAI)",
+        _OPEN_CLIP_FILE,
+    ),
+    "clip-vitl14": Offer(
+        "timm/vit_large_patch14_clip_336.openai",
+        "clip",
+        "ViT-L-14-336-quickgelu",
+        "MIT (OpenAI)",
+        _OPEN_CLIP_FILE,
+    ),
+    "cmmp-vitb16": Offer("lttt/CMMP", "cmmp", "B16"),
+    "cmmp-vitl14": Offer("lttt/CMMP", "cmmp", "L14"),
 }
 
 
@@ -49,10 +68,11 @@ def find_files(offer: Offer, *, endpoint: str | None = None) -> dict[str, str | 
 
 
 def choose_file(offer: Offer, files: Collection[str], file: str | None) -> str:
-    """The named one, or the only one there is."""
-    if file in files:
-        return str(file)
-    if file is None and len(files) == 1:
+    """The named one, that of the offer, or the only one there is."""
+    wanted = file or offer.file
+    if wanted in files:
+        return str(wanted)
+    if wanted is None and len(files) == 1:
         return next(iter(files))
     raise ModelError(f"{offer.repo}: choose one of its files by --file: {', '.join(files)}")
 
@@ -62,16 +82,22 @@ def fetch(
 ) -> Path:
     """Download into the folder, going on where an earlier try ended, and check the SHA-256.
 
-    A file that differs from what the hub says of it is deleted.
+    A file that differs from what the hub says of it is deleted. (`hf_hub_download` begins anew in
+    every process.)
     """
-    with _one_line(offer):
-        path = Path(hf_hub_download(offer.repo, file, local_dir=folder, endpoint=endpoint))
+    path = folder / file
+    part = path.with_name(f"{path.name}.{(sha256 or '')[:16]}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with _one_line(offer), part.open("ab") as out:
+        url = hf_hub_url(offer.repo, file, endpoint=endpoint)
+        size = get_hf_file_metadata(url, timeout=_PATIENCE, endpoint=endpoint).size
+        http_get(url, out, resume_size=out.tell(), expected_size=size)
     if sha256 is None:
         logger.warning("%s tells no SHA-256 of %s: not checked", offer.repo, file)
-    elif _sha256(path) != sha256:
-        path.unlink()
+    elif _sha256(part) != sha256:
+        part.unlink()
         raise ModelError(f"{offer.repo}: {file} arrived with another SHA-256 than the hub's")
-    return path
+    return part.replace(path)
 
 
 @contextmanager

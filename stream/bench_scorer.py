@@ -1,15 +1,18 @@
 """`stream bench scorer`: our CMMP scorer against the naive one, on weights made by chance."""
 
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from models.evaluation.scorer_speed import Trial, make_trial
+from models.evaluation.scorer_speed import Trial
 
 REPEATS = 3  # the best of them counts
+_ROUND, _MARKS = 4, 6
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,13 @@ class Speed:
     batch: int
     naive: float
     ours: float
+    encoder: float  # CLIP's image tower alone, at this batch
     error: float  # largest difference of a probability
+
+    @property
+    def share(self) -> float:
+        """Frames a second in those of the bare encoder."""
+        return self.encoder / self.ours
 
     @property
     def gain(self) -> float:
@@ -27,14 +36,33 @@ class Speed:
 
 
 def bench_scorer(
-    batches: Sequence[int], *, architecture: str = "ViT-B-16-quickgelu", repeats: int = REPEATS
+    trial: Trial, batches: Sequence[int], *, repeats: int = REPEATS
 ) -> Iterator[Speed]:
     """One row a batch size; 8 people and 12 things in every frame."""
-    trial = make_trial(architecture)
     naive = _best(lambda: trial.naive(1), repeats)
     for batch in batches:
         ours = _best(partial(trial.ours, batch), repeats) / batch
-        yield Speed(batch, 1000 * naive, 1000 * ours, error(trial, batch))
+        encoder = _best(partial(trial.encode, batch), repeats) / batch
+        yield Speed(batch, 1000 * naive, 1000 * ours, 1000 * encoder, error(trial, batch))
+
+
+def watch_memory(trial: Trial, rounds: int, batch: int = _ROUND) -> Iterator[tuple[int, float]]:
+    """Rounds scored so far and megabytes of memory in use, six times; the first is warmed up."""
+    done = 0
+    for mark in (rounds * part // _MARKS for part in range(1, _MARKS + 1)):
+        while done < mark:
+            trial.ours(batch)
+            done += 1
+        yield done, _resident()
+
+
+def _resident() -> float:
+    """Megabytes of this process that are in memory now (Linux), or were at most (elsewhere)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+    return pages * resource.getpagesize() / 1e6
 
 
 def error(trial: Trial, batch: int) -> float:

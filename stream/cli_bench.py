@@ -132,9 +132,14 @@ def bench_scorer(
         str, typer.Option("--clip", help="An architecture of open_clip, with QuickGELU.")
     ] = "ViT-B-16-quickgelu",
     batches: Annotated[str, typer.Option("--batches", help="Frames in a round.")] = "1,4,16",
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=0, help="Then watch the memory over so many rounds.")
+    ] = 0,
 ) -> None:
     """CMMP with random weights, 8 people and 12 things a frame: ours against the plain way."""
+    from models.evaluation.scorer_speed import make_trial
     from stream.bench_scorer import bench_scorer as bench
+    from stream.bench_scorer import watch_memory
 
     try:
         numbers = [int(part) for part in batches.split(",")]
@@ -142,15 +147,20 @@ def bench_scorer(
         raise typer.BadParameter(f"{batches!r} is no list of whole numbers") from error
     if min(numbers) < 1:
         raise typer.BadParameter("a round has one frame at least")
+    trial = make_trial(architecture)
     rows = [
         (
             str(speed.batch),
             f"{speed.naive:.0f}",
             f"{speed.ours:.0f}",
             f"{speed.gain:.1f}",
+            f"{1000 / speed.ours:.1f}",
+            f"{speed.share:.2f}",
             f"{speed.error:.1e}",
         )
-        for speed in bench(numbers, architecture=architecture)
+        for speed in bench(trial, numbers)
     ]
-    columns = ("batch", "naive", "ours", "times faster", "largest difference")
-    show_rows(columns, rows, title="milliseconds a frame; difference of probabilities")
+    columns = ("batch", "naive", "ours", "times faster", "frames/s", "of the encoder's", "error")
+    show_rows(columns, rows, title="milliseconds a frame; largest difference of a probability")
+    for done, megabytes in watch_memory(trial, rounds) if rounds else ():
+        typer.echo(f"{done} rounds of four: {megabytes:.0f} MB")

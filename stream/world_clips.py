@@ -72,7 +72,7 @@ def watch(
                 tracker.update(detections, frame.seconds, image)
                 for detections, frame, image in zip(fresh, frames, images, strict=True)
             ]
-            perfect = [_true_detections(frame, detector.classes) for frame in frames]
+            perfect = [true_detections(frame, detector.classes) for frame in frames]
             detected.add(frames, tracked, scorer.score(images, tracked))
             true.add(frames, perfect, scorer.score(images, perfect))
             found += fresh
@@ -133,7 +133,8 @@ def _true_instances(frame: FrameTruth) -> Instances:
     )
 
 
-def _true_detections(frame: FrameTruth, classes: Sequence[str]) -> sv.Detections:
+def true_detections(frame: FrameTruth, classes: Sequence[str]) -> sv.Detections:
+    """What can be seen, as a perfect detector and tracker would give it."""
     seen = _true_instances(frame)
     return sv.Detections(
         xyxy=seen.boxes,

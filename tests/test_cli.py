@@ -229,11 +229,37 @@ def test_config_check_names_the_mistake(cli: Cli, tmp_path: Path) -> None:
     assert (code, err) == (1, "stream: my.yaml: unknown key bundel; did you mean bundle?\n")
 
 
-def test_models_are_listed_shown_and_verified(cli: Cli) -> None:
-    for arguments in (["list"], ["show", "boxes"], ["verify", "boxes"]):
-        code, out, err = cli("models", *arguments)
-        assert code == 0, err
-        assert "boxes" in out
+def test_models_are_listed_shown_and_verified(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setenv("HOI_STREAM_HOME", str(tmp_path / "home"))
+    mine = tmp_path / "home" / "bundles" / "mine"
+    shutil.copytree(load_bundle("boxes").folder, mine)
+    code, out, err = cli("models", "show", "mine")
+    assert code == 0, err
+    for said in (
+        "0.2 MB in 1 files",
+        "24 verbs",
+        "footage",
+        "real",
+        "licence of scorer",
+        "SHA-256",
+    ):
+        assert said in out
+    assert cli("models", "verify", "mine")[0] == 0
+
+    (mine / "scorer.safetensors").write_bytes(b"other")
+    code, _, err = cli("models", "verify", "mine")
+    assert code == 1
+    assert "SHA-256 differs" in err
+    code, out, err = cli("models", "list")
+    assert code == 0, err
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert "damaged" in lines["mine"]
+    assert load_bundle("boxes").hash in lines["boxes"]
+    assert "MIT" in lines["clip"]
+    assert "none granted" in lines["cmmp-vitb16"]
 
 
 def test_db_upgrade_makes_the_database(cli: Cli, tmp_path: Path) -> None:

@@ -13,20 +13,19 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 from torchvision.ops import FrozenBatchNorm2d
 
-from models.bundle import load_bundle
+from models.bundle import CMMPSection, load_bundle
 from models.cmmp.checkpoint import (
     TOKENS,
     WORDS,
     _dead,
     _weights,
-    load_official,
     official_name,
 )
 from models.cmmp.detr import convert_detr
 from models.cmmp.network import CMMP, CMMPConfig
 from models.cmmp.official import convert_official, import_official
 from models.cmmp.prompts import load_sentences, prompt_tokens
-from models.cmmp.weights import read_config
+from models.cmmp.weights import load_cmmp, read_config
 from models.detector import open_detector
 from models.errors import ModelError
 from models.scorer import load_scorer
@@ -205,21 +204,28 @@ def tracked() -> sv.Detections:
 
 
 @pytest.mark.parametrize(
-    ("clip", "architecture", "count"),
-    [
-        ("B16", "ViT-B-16-quickgelu", 1029),
-        pytest.param("L14", "ViT-L-14-336-quickgelu", 1401, marks=pytest.mark.slow),
-    ],
+    ("architecture", "count"), [("ViT-B-16-quickgelu", 1029), ("ViT-L-14-336-quickgelu", 1401)]
 )
-def test_official_weights_become_a_bundle_that_scores(
-    clip: str, architecture: str, count: int, tmp_path: Path
-) -> None:
+def test_every_official_name_and_shape_is_known(architecture: str, count: int) -> None:
     shapes = official_shapes(read_config(architecture, {}))
     assert len(shapes) == count
     listed = SHARED / f"state_dict_{architecture.removesuffix('-quickgelu')}.json"
     if listed.is_file():
         entries = json.loads(listed.read_text())["entries"]
         assert shapes == {entry["name"]: tuple(entry["shape"]) for entry in entries}
+
+
+@pytest.mark.parametrize(
+    ("clip", "architecture"),
+    [
+        ("B16", "ViT-B-16-quickgelu"),
+        pytest.param("L14", "ViT-L-14-336-quickgelu", marks=pytest.mark.slow),  # 7 GB, minutes
+    ],
+)
+def test_official_weights_become_a_bundle_that_scores(
+    clip: str, architecture: str, tmp_path: Path
+) -> None:
+    shapes = official_shapes(read_config(architecture, {}))
     state = fill(shapes)
     words = state[TOKENS][prompt_tokens(load_sentences("hico").verbs)]
     state |= {WORDS[0]: words[:, :1], WORDS[1]: words[:, 25:]}
@@ -229,9 +235,14 @@ def test_official_weights_become_a_bundle_that_scores(
     (scores,) = scorer.score([image], [tracked()])
     cup = bundle.vocabulary.objects.index("cup")
     assert (np.isfinite(scores.evidence[0]) == bundle.vocabulary.validity[cup]).all()
-    np.testing.assert_allclose(
-        scorer.prototypes, load_official(state).prototypes.numpy(), rtol=1e-6
-    )
+    section = bundle.manifest.scorer
+    assert isinstance(section, CMMPSection)
+    kept = load_cmmp(section, bundle.folder, bundle.vocabulary)
+    for name, tensor in _weights(kept).items():
+        assert torch.equal(tensor, state[official_name(name)]), name
+    kept.encode_texts((state[WORDS[0]], state[WORDS[1]]))
+    np.testing.assert_allclose(scorer.prototypes, kept.prototypes.numpy(), rtol=1e-6)
+    del kept
     assert bundle.has_detector
     detector = open_detector(str(bundle.folder), threshold=0.0)
     assert len(detector.classes) == 80

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from models.hub import Offer, choose_file, fetch, find_files
 from tests.servers.hub import Hub, model_hub
 
 ROOT = Path(__file__).parents[1]
-OFFER = Offer("lttt/CMMP", "B16")
+OFFER = Offer("lttt/CMMP", "cmmp", "B16")
 SIZE = 3_000_000
 
 
@@ -41,13 +42,42 @@ def test_a_download_that_was_cut_off_goes_on_where_it_was(
     assert hub.sent < 1.5 * SIZE
 
 
+def test_a_download_that_was_killed_is_gone_on_with_by_the_next(
+    hub: Hub, url: str, tmp_path: Path
+) -> None:
+    hub.cut = 1_000_000
+    hub.silent.set()
+    script = (
+        "import sys; from pathlib import Path; from huggingface_hub import constants; "
+        "from models.hub import OFFERS, fetch; constants.DOWNLOAD_CHUNK_SIZE = 100_000; "
+        "fetch(OFFERS['cmmp-vitb16'], 'a.pt', sys.argv[2], Path(sys.argv[1]))"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), hub.sha256["a.pt"]],
+        env=environment(url, tmp_path / "home"),
+    )
+    until = time.monotonic() + 60
+    while not any(p.stat().st_size > 800_000 for p in tmp_path.rglob("*.part")):
+        assert time.monotonic() < until
+        assert first.poll() is None
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    hub.cut = None
+    hub.silent.clear()
+    path = fetch(OFFER, "a.pt", hub.sha256["a.pt"], tmp_path, endpoint=url)
+    assert path.read_bytes() == hub.files["a.pt"]
+    (wanted,) = hub.ranges
+    assert int(wanted.removeprefix("bytes=").rstrip("-")) > 800_000
+
+
 def test_a_file_that_is_not_what_the_hub_says_is_refused_and_deleted(
     hub: Hub, url: str, tmp_path: Path
 ) -> None:
     hub.files["a.pt"] = os.urandom(SIZE)
     with pytest.raises(ModelError, match=r"a\.pt arrived with another SHA-256"):
         fetch(OFFER, "a.pt", hub.sha256["a.pt"], tmp_path, endpoint=url)
-    assert not (tmp_path / "a.pt").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_of_several_files_has_to_be_chosen(hub: Hub, url: str) -> None:
@@ -58,16 +88,22 @@ def test_one_of_several_files_has_to_be_chosen(hub: Hub, url: str) -> None:
     assert choose_file(OFFER, files, "b.pt") == "b.pt"
 
 
-def pull(url: str, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def environment(url: str, home: Path) -> dict[str, str]:
+    return {
+        "PYTHONPATH": str(ROOT),
+        "PATH": os.environ["PATH"],
+        "HF_ENDPOINT": url,
+        "HOI_STREAM_HOME": str(home),
+        "HOME": str(home),
+    }
+
+
+def pull(
+    url: str, home: Path, *words: str, name: str = "cmmp-vitb16"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "stream", "models", "pull", "cmmp-vitb16", *words],
-        env={
-            "PYTHONPATH": str(ROOT),
-            "PATH": os.environ["PATH"],
-            "HF_ENDPOINT": url,
-            "HOI_STREAM_HOME": str(home),
-            "HOME": str(home),
-        },
+        [sys.executable, "-m", "stream", "models", "pull", name, *words],
+        env=environment(url, home),
         capture_output=True,
         text=True,
         timeout=120,

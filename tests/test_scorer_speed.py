@@ -1,13 +1,11 @@
 """Ours gives what the naive reading of the specification gives, and keeps no memory."""
 
-import resource
-
 import numpy as np
 import pytest
 
 from models.cmmp.network import CMMPConfig
 from models.evaluation.scorer_speed import PEOPLE, THINGS, Trial, make_trial
-from stream.bench_scorer import bench_scorer, error
+from stream.bench_scorer import bench_scorer, error, watch_memory
 
 SMALL = CMMPConfig(
     image_size=64, patch=16, width=64, layers=2, text_width=64, text_layers=1, dim=24
@@ -30,17 +28,23 @@ def test_every_frame_scores_as_the_naive_way_does(trial: Trial) -> None:
 
 @pytest.mark.slow
 def test_five_hundred_batches_keep_no_memory(trial: Trial) -> None:
-    def peak() -> int:
-        for _ in range(250):
-            trial.ours(4)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, Linux
+    marks = list(watch_memory(trial, 500))
+    assert [done for done, _ in marks] == [83, 166, 250, 333, 416, 500]
+    assert marks[-1][1] - marks[0][1] < 8
 
-    first = peak()
-    assert peak() - first < 8 * 1024
+
+def test_every_batch_size_has_its_speed_beside_the_encoder_s(trial: Trial) -> None:
+    speeds = list(bench_scorer(trial, [1, 2], repeats=1))
+    assert [speed.batch for speed in speeds] == [1, 2]
+    for speed in speeds:
+        assert speed.error < 1e-2
+        assert 0 < speed.encoder < speed.ours < 1000
+        assert speed.share == pytest.approx(speed.encoder / speed.ours)
+    assert trial.encode(3).shape == (3, SMALL.dim)
 
 
 @pytest.mark.slow
 def test_four_frames_are_much_faster_together_than_naively() -> None:
-    (speed,) = bench_scorer([4])
+    (speed,) = bench_scorer(make_trial("ViT-B-16-quickgelu"), [4])
     assert speed.error < 1e-2
     assert speed.gain >= 2.5

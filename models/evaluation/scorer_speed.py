@@ -14,6 +14,7 @@ from models.cmmp.official import read_vocabulary
 from models.cmmp.preprocess import MEAN, STD
 from models.cmmp.weights import read_config
 from models.cmmp_scorer import CMMPScorer
+from models.device import choose_device
 from models.evaluation.naive_cmmp import naive_logits
 
 PEOPLE, THINGS = 8, 12
@@ -36,14 +37,25 @@ class Trial:
         scores = self.scorer.score([self.image] * batch, [self.found] * batch)
         return [each.logits for each in scores]
 
+    @torch.inference_mode()
+    def encode(self, batch: int) -> Floats:
+        """CLIP's image tower alone, in the scorer's format on its device: pooled features."""
+        visual = self.scorer.tower
+        weight = visual.conv1.weight
+        pixels = self.scorer.pixels(self.image).to(weight.dtype)
+        features: Floats = visual(pixels.expand(batch, -1, -1, -1)).float().cpu().numpy()
+        return features
+
     def naive(self, batch: int) -> list[Floats]:
         return [self._naive() for _ in range(batch)]
 
     def _naive(self) -> Floats:
         frame = self.scorer.frame(self.image, self.found)
-        logits: Floats = naive_logits(
-            self.model, self.scorer.pixels(self.image), frame.instances, frame.pairing
-        ).numpy()
+        logits: Floats = (
+            naive_logits(self.model, self.scorer.pixels(self.image), frame.instances, frame.pairing)
+            .cpu()
+            .numpy()
+        )
         return logits
 
 
@@ -60,6 +72,7 @@ def make_trial(architecture: str | None, config: CMMPConfig | None = None) -> Tr
         model.embeddings.normal_().mul_(model.config.dim**-0.5)
     vocabulary = read_vocabulary("hico")
     scorer = CMMPScorer(copy.deepcopy(model), vocabulary, {}, MEAN, STD)
+    model.to(choose_device())
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (_SIDE, _SIDE, 3), np.uint8)
     return Trial(model, scorer, image, _crowd(rng))

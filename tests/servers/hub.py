@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,14 +12,26 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """`cut`: this many bytes of a download, then the connection breaks; None: never."""
+    """`cut`: this many bytes of a download, then the connection breaks; None: never.
+
+    With `silent` it does not break: nothing more comes.
+    """
 
     def __init__(self, repo: str, files: dict[str, bytes]) -> None:
-        self.repo, self.files = repo, files
-        self.sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        self.repo = repo
+        self.files: dict[str, bytes] = {}
+        self.sha256: dict[str, str] = {}
+        for name, data in files.items():
+            self.replace(name, data)
         self.cut: int | None = None
+        self.silent = threading.Event()
         self.ranges: list[str] = []  # asked for
         self.sent = 0  # bytes of files
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Publish a file anew, with its own SHA-256."""
+        self.files[name] = data
+        self.sha256[name] = hashlib.sha256(data).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -77,6 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data[start:end])
         self.hub.sent += min(end, len(data)) - start
         if end < len(data):
+            while self.hub.silent.is_set():
+                time.sleep(0.05)
             self.hub.cut = None
             self.close_connection = True
 
