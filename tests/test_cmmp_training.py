@@ -139,6 +139,10 @@ def test_a_checkpoint_of_another_training_is_refused(
     for other, of in ((examples, replace(plan, rate=1e-4)), (fewer, plan)):
         with pytest.raises(ModelError, match="another training"):
             train_cmmp(make_model(), other, checkpoint, of)
+    foreign = make_model()
+    torch.nn.init.ones_(foreign.clip.text_projection)
+    with pytest.raises(ModelError, match="another training"):
+        train_cmmp(foreign, examples, checkpoint, plan)
     checkpoint.write_bytes(b"PK")
     with pytest.raises(ModelError, match="damaged"):
         train_cmmp(make_model(), make_examples(clips), checkpoint, plan)

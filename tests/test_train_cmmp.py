@@ -197,7 +197,7 @@ def test_patterns_of_an_official_checkpoint_must_fit(tmp_path: Path) -> None:
 def test_vcoco_is_trained_with_free_prototypes(
     cli: Cli, clip: str, hico: Path, tmp_path: Path
 ) -> None:
-    row = {"boxes_h": [[11, 21, 60, 90]], "boxes_o": [[41, 61, 50, 70]]}
+    row: dict[str, Any] = {"boxes_h": [[11, 21, 60, 90]], "boxes_o": [[41, 61, 50, 70]]}
     row |= {"actions": [0], "objects": [1 + COCO.index("cup")]}
     rows = [{"file_name": f"HICO_{i}.jpg", **row} for i in range(4)]
     (tmp_path / "images").symlink_to(hico / "images" / "test2015")

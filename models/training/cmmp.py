@@ -5,6 +5,7 @@ training ends at the same weights as one that was never stopped. Started by `tor
 takes its share of each batch.
 """
 
+import hashlib
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -93,6 +94,10 @@ class _Request:
     place: int  # in the batch
 
 
+def _digest(values: Tensor) -> str:
+    return hashlib.sha256(values.detach().cpu().numpy().tobytes()).hexdigest()[:16]
+
+
 class _Run:
     def __init__(
         self, model: CMMP, examples: CMMPExamples, checkpoint: Path, plan: Plan, ranks: Ranks
@@ -105,13 +110,15 @@ class _Run:
             model.prompts.requires_grad_(False)
         self._learned = [weight for weight in model.parameters() if weight.requires_grad]
         self._optimiser = torch.optim.AdamW(self._learned, plan.rate, weight_decay=_DECAY)
-        self._losses = Losses(model, examples.seen(*model.validity.shape), ranks, mixed=plan.mixed)
+        seen = examples.seen(*model.validity.shape)
+        self._losses = Losses(model, seen, ranks, mixed=plan.mixed)
         scaled = self._losses.dtype == torch.float16
         self._scaler = torch.amp.GradScaler(model.human_weight.device.type, enabled=scaled)
         self._per_epoch = len(examples) // plan.batch
         self.step, self.steps = 0, self._per_epoch * plan.epochs
         self._identity = {name: v for name, v in asdict(plan).items() if name != "save_every"}
         self._identity |= {"images": examples.digest, "sizes": repr(model.config)}
+        self._identity |= {"seen": _digest(seen), "towers": _digest(model.clip.text_projection)}
 
     def requests(self) -> Iterator[Sequence[_Request]]:
         """This rank's share of every step that is left."""

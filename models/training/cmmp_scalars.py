@@ -16,7 +16,11 @@ class Scalars:
 
     def __call__(self, report: StepReport) -> None:
         if self._writer is None:
-            self._writer = SummaryWriter(str(self._folder), purge_step=report.step)
+            self._writer = SummaryWriter(
+                str(self._folder),
+                purge_step=report.step,
+                filename_suffix=f".{report.step}",  # two starts within a second are two files
+            )
         for name, value in (
             ("loss/interaction", report.interaction),
             ("loss/language", report.language),
