@@ -9,7 +9,7 @@ CUSTODY = ("carry", "hold", "pick up")  # who does this has it
 _HANDOVER = timedelta(seconds=5)  # from the one's hands to the other's
 _APART = timedelta(hours=1)  # between putting it down and whatever else the person did
 _LEAVE = frozenset(("left", "leave", "leaves", "leaving"))
-_HAND = frozenset(("handed", "hands", "gave", "given", "passed"))
+_HAND = frozenset(("hand", "handed", "hands", "give", "gave", "given", "pass", "passed"))
 
 
 def handed_over() -> Step:
@@ -43,8 +43,9 @@ def read_custody(reading: Reading, start: int, end: int) -> tuple[tuple[str, ...
             reading.explain([i] if behind is None else [i, behind], "put down, not taken again")
             return ("put down",), [not_taken_again(Bound.ANY)]
         if words[i] in _HAND:
-            over = reading.find("over", i, 5)
-            reading.explain([i] if over is None else [i, over], "had it, then somebody else")
+            also = (reading.find(word, i, 6) for word in ("over", "on", "else", "another"))
+            places = [i, *(place for place in also if place is not None and place < end)]
+            reading.explain(places, "had it, then somebody else")
             return CUSTODY, [handed_over()]
     return (), []
 

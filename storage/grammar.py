@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from storage.clauses import Names, read_clause
 from storage.custody import CUSTODY, left_without, not_taken_again, read_custody, read_leaving
+from storage.politeness import read_politeness
 from storage.question import AskError, Bound, Clause, Form, Order, Question, Span, Step
 from storage.reading import WH_COLUMNS, Encode, Reading, read_camera, unexplained
 from storage.segments import Segment, split
@@ -15,6 +16,7 @@ from storage.times import Period, read_times
 from storage.words import (
     BASE_OBJECTS,
     BASE_VERBS,
+    DETERMINERS,
     OPERATORS,
     PEOPLE,
     PREPOSITIONS,
@@ -47,9 +49,11 @@ def understand(
     """
     told = _tokens(question)
     reading = Reading.of([token.word for token in told])
+    read_politeness(reading)
     names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, encode)
     period = Period() if now is None else read_times(reading, now, zone)
     camera = read_camera(reading, cameras)
+    said = [reading.words[i] for i in sorted(reading.free)]  # without times and places
     order = _read_order(reading)
     clause, steps = _read_parts(reading, split(reading, _behind_commas(question, told)), names)
     asked = tuple(dict.fromkeys(WH_COLUMNS[w] for w in reading.words if w in WH_COLUMNS))
@@ -65,7 +69,7 @@ def understand(
         since=period.since and period.since.astimezone(UTC),
         until=period.until and period.until.astimezone(UTC),
         asked=asked,
-        form=_form(reading.words),
+        form=_form(said),
         order=order,
         understood=_spans(told, reading),
         not_understood=tuple(dict.fromkeys(reading.words[i] for i in unknown)),
@@ -156,7 +160,8 @@ def _read_order(reading: Reading) -> Order:
 
 
 def _form(words: list[str]) -> Form:
-    if words[0] in _YES_NO and not set(WH_COLUMNS) & set(words):
+    first = next((word for word in words if word not in PREPOSITIONS | DETERMINERS), "")
+    if first in _YES_NO and not set(WH_COLUMNS) & set(words):
         return Form.YES_NO
     if "how" not in words:
         return Form.LIST

@@ -26,38 +26,63 @@ _COCO = (
     "teddy bear, hair drier, toothbrush"
 )
 BASE_OBJECTS = tuple(name.strip() for name in _COCO.split(","))
-VERB_SYNONYMS = {
-    "collect": ("pick up",),
-    "drink": ("drink with", "drink"),
-    "drop": ("put down",),
-    "grab": ("pick up",),
-    "have": ("hold", "carry"),
-    "lay": ("put down", "lie on"),
-    "lift": ("lift", "pick up"),
-    "phone": ("talk on",),
-    "place": ("put down",),
-    "steal": ("pick up",),
-    "take": ("pick up",),
-    "toss": ("throw",),
-    "watch": ("watch", "look at"),
+_VERB_THESAURUS = {
+    "pick up": "collect grab lift take steal raise fetch retrieve gather lift-up take-up",
+    "put down": "drop lay place set-down lay-down deposit drop-off",
+    "hold": "have clutch grip grasp hold-on",
+    "carry": "have lug haul bring transport walk-with walk-around-with carry-around",
+    "throw": "toss hurl fling chuck throw-away",
+    "pull": "drag tug tow",
+    "push": "shove",
+    "kick": "boot",
+    "open": "unfold unwrap open-up",
+    "lie on": "lay",
+    "sit on": "seat",
+    "stand on": "climb-on",
+    "drink with": "drink sip",
+    "drink": "drink",
+    "talk on": "phone speak-on call-on",
+    "look at": "watch",
+    "watch": "watch",
+    "lift": "lift",
+    "ride": "cycle ride-on",
 }
-OBJECT_SYNONYMS = {
-    "bag": ("backpack", "handbag", "suitcase", "bag"),
-    "bike": ("bicycle",),
-    "computer": ("laptop",),
-    "fridge": ("refrigerator",),
-    "mobile": ("cell phone",),
-    "motorbike": ("motorcycle",),
-    "mug": ("cup",),
-    "notebook": ("laptop",),
-    "plane": ("airplane",),
-    "plant": ("potted plant",),
-    "rucksack": ("backpack",),
-    "smartphone": ("cell phone",),
-    "sofa": ("couch",),
-    "table": ("dining table", "table"),
-    "television": ("tv",),
+_OBJECT_THESAURUS = {
+    "backpack": "bag rucksack knapsack",
+    "handbag": "bag purse",
+    "suitcase": "bag case luggage",
+    "bag": "bag",
+    "bicycle": "bike cycle",
+    "laptop": "computer notebook",
+    "refrigerator": "fridge",
+    "cell phone": "mobile smartphone telephone",
+    "phone": "mobile smartphone telephone",
+    "motorcycle": "motorbike",
+    "cup": "mug",
+    "airplane": "plane",
+    "potted plant": "plant",
+    "couch": "sofa",
+    "dining table": "table",
+    "table": "table",
+    "tv": "television",
+    "box": "carton crate parcel package",
+    "umbrella": "parasol",
+    "skateboard": "board",
 }
+
+
+def _synonyms(thesaurus: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """A word, or several, to the names it may stand for."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, words in thesaurus.items():
+        for word in words.split():
+            phrase = word.replace("-", " ")
+            found[phrase] = (*found.get(phrase, ()), name)
+    return found
+
+
+VERB_SYNONYMS = _synonyms(_VERB_THESAURUS)
+OBJECT_SYNONYMS = _synonyms(_OBJECT_THESAURUS)
 
 
 def _set(words: str) -> frozenset[str]:
@@ -76,8 +101,10 @@ PREPOSITIONS = _set("at by camera cameras for from in inside near of on to with"
 FILLERS = _set(
     "all am and anything are be been being can could each ever event events find give has how i"
     " interaction interactions is it item items list many may me much object objects"
-    " often or please show something tell there thing things time times us was"
+    " often one or please show something tell there thing things time times us was"
     " we were will would you"
+    " about along around away back different floor ground had hands has have moment moments out piece see seen top"
+    " clip clips footage picture pictures recording recordings scene scenes video videos"
 )
 COLOURS = _set("black blue brown gray green grey orange pink purple red white yellow")
 GARMENTS = _set(
