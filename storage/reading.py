@@ -84,7 +84,7 @@ class Reading:
 
 def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
     """Whole names first, the longest first; then synonyms; then "sat" for "sit on"."""
-    phrases = {verb: (verb,) for verb in verbs}
+    phrases: dict[str, tuple[str, ...]] = {verb: (verb,) for verb in verbs}
     for phrase, names in VERB_SYNONYMS.items():
         if " " in phrase and set(names) & set(verbs):
             phrases.setdefault(phrase, tuple(name for name in names if name in verbs))

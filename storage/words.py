@@ -103,7 +103,8 @@ FILLERS = _set(
     " interaction interactions is it item items list many may me much object objects"
     " often one or please show something tell there thing things time times us was"
     " we were will would you"
-    " about along around away back different floor ground had hands has have moment moments out piece see seen top"
+    " about along around away back different floor ground had hands has have moment moments"
+    " out piece see seen top"
     " clip clips footage picture pictures recording recordings scene scenes video videos"
 )
 COLOURS = _set("black blue brown gray green grey orange pink purple red white yellow")
