@@ -26,6 +26,7 @@ _TRUE = 0.02  # share that may be true
 _SHAPE_SPREAD = 0.12  # of tails, around 0, which is an exponential one
 _SURPRISE, _TOLERANCE = 2.5, 1.25  # standard deviations, times what a fit says of the next band
 _LEVEL = 0.9  # of intervals
+_PAUSE = 600.0  # seconds without anything stored that count as watched
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,19 @@ def moments(scores: Floats, pairs: Indices, at: Floats, apart: float) -> Floats:
     return scores[best[kept]]
 
 
+def watched(at: Floats, cameras: Indices) -> float:
+    """Seconds of watching that times (n,) of cameras (n,) stand for, on the average of the cameras.
+
+    A pause of more than ten minutes counts as ten: the camera may have been off.
+    """
+    if not len(at):
+        return 0.0
+    order = np.lexsort((at, cameras))
+    same = np.diff(cameras[order]) == 0
+    gaps = np.minimum(np.diff(at[order])[same], _PAUSE)
+    return float(gaps.sum()) / len(np.unique(cameras))
+
+
 def fit_chance(scores: Floats, seconds: float) -> Chance | None:
     """Of the moments' scores (n,) in so many seconds of watching; None: too little to tell."""
     ordered = np.sort(scores[np.isfinite(scores)].astype(np.float64))
@@ -155,19 +169,21 @@ def _fit(inside: Floats, limit: float) -> tuple[float, float]:
 
     Penalised likelihood (Coles and Dixon 1999): a few hundred values hardly tell a shape.
     """
-    end = np.array([limit])
+    unit = float(inside.mean())  # scores have none of their own
+    inside, end = inside / unit, np.array([limit / unit])
 
     def cost(values: Floats) -> float:
         shape, scale = float(values[0]), float(np.exp(values[1]))
-        if shape < 0 and limit >= -scale / shape:
+        if shape < 0 and end[0] >= -scale / shape:
             return 1e12  # there can be nothing so high
         whole = -np.expm1(_log_share(end, shape, scale)[0])
         density = (1 + shape) * _log_share(inside, shape, scale) - values[1]
         return float((shape / _SHAPE_SPREAD) ** 2 / 2 + len(inside) * np.log(whole) - density.sum())
 
-    begin = np.array([0.0, np.log(max(float(inside.mean()), 1e-9))])
-    found = minimize(cost, begin, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3})
-    return float(found.x[0]), float(np.exp(found.x[1]))
+    found = minimize(
+        cost, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3}
+    )
+    return float(found.x[0]), unit * float(np.exp(found.x[1]))
 
 
 def _log_share(past: Floats, shape: float, scale: float) -> Floats:

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from storage.certainty import DAY, Chance, Floats, fit_chance, moments
+from storage.certainty import DAY, Chance, Floats, fit_chance, moments, watched
 
 A_DAY = 2000  # moments
 DAYS = 7
@@ -106,12 +106,12 @@ def test_moments_are_not_frames() -> None:
 def test_more_frames_of_the_same_moments_make_no_more_alarms() -> None:
     rng = np.random.default_rng(0)
     scores, pairs = rng.normal(size=4000), np.arange(4000) % 50
-    at = 20.0 * (np.arange(4000) // 50)
+    at = 20.0 * (np.arange(4000) // 50).astype(np.float64)
     thrice = [np.concatenate([x, x, x]) for x in (scores, pairs)]
     noise = np.concatenate([scores, scores - 0.1, scores - 0.2])
     later = np.concatenate([at, at + 1, at + 2])
     few = moments(scores, pairs, at, 10.0)
-    many = moments(noise, thrice[1], later, 10.0)
+    many = moments(noise.astype(np.float64), thrice[1], later, 10.0)
     assert fitted(many, 1.0).per_day(2.0) == pytest.approx(fitted(few, 1.0).per_day(2.0), rel=0.05)
 
 
@@ -121,3 +121,12 @@ def test_more_frames_of_the_same_moments_make_no_more_alarms() -> None:
 def test_too_little_to_tell_is_said(scores: Floats) -> None:
     assert fit_chance(scores.astype(np.float64), DAY) is None
     assert fit_chance(footage("normal", 0), 0.0) is None
+
+
+def test_two_cameras_watch_as_long_as_one_and_a_night_is_not_watched() -> None:
+    hour = np.arange(0.0, 3601.0, 5.0)
+    gate = np.zeros(len(hour), np.int64)
+    assert watched(hour, gate) == 3600
+    assert watched(np.tile(hour, 2), np.concatenate([gate, gate + 1])) == 3600
+    assert watched(np.concatenate([hour, hour + 40_000]), np.tile(gate, 2)) == 7800
+    assert watched(hour[:0], gate[:0]) == 0
