@@ -5,7 +5,6 @@ that know less: one that ignores verbs, and one that compares sentences with pai
 """
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from models.pairs import PairScores
 from models.scorer import PairScorer
 from models.tracker import Tracker
 from models.vocabulary import Vocabulary
+from models.world.truth import ACTS, PICK_UP, PUT_DOWN
 from storage.ask import answer
 from storage.database import Sessions, make_engine, make_sessions, upgrade
 from storage.grammar import understand
@@ -76,7 +76,7 @@ def evaluate_ask(
         rounds = watch(takes, cache, on_frame=on_frame)
         record(bundle, vocabulary, scorer, rounds, sessions, Path(folder))
         program = Program(sessions, vocabulary)
-        prior = _prior(diary)
+        prior = _prior()
         answers = {
             "program": [mark(diary, one, program.answer(one)) for one in asked],
             "object prior": [mark(diary, one, program.by_prior(one, prior)) for one in asked],
@@ -205,11 +205,14 @@ def _found(one: Interaction) -> Found:
     )
 
 
-def _prior(diary: Diary) -> dict[tuple[str, str], float]:
-    """(verb, thing) -> how often the verb, of all that is done with such a thing."""
-    both = Counter((one.verb, one.thing_class) for one in diary.happenings)
-    things = Counter(one.thing_class for one in diary.happenings)
-    return {(verb, thing): number / things[thing] for (verb, thing), number in both.items()}
+def _prior() -> dict[tuple[str, str], float]:
+    """(verb, thing) -> how often the verb, of all that people of the world do with such a thing."""
+    acts = {**ACTS, PICK_UP: ACTS["hold"], PUT_DOWN: ACTS["hold"]}
+    often = {(verb, thing): 1 / len(things) for verb, things in acts.items() for thing in things}
+    totals: dict[str, float] = {}
+    for (_, thing), share in often.items():
+        totals[thing] = totals.get(thing, 0.0) + share
+    return {(verb, thing): share / totals[thing] for (verb, thing), share in often.items()}
 
 
 @contextmanager
