@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.evaluation.ask_questions import Asked
+from models.evaluation.ask_questions import OPEN, Asked
 from models.evaluation.diary import Diary, Found
 
-ALL = "all"
+ALL, CONFIGURED = "all", "all but open verbs"
 _ROWS = 5
 _RESAMPLES = 500
 _LEVEL = 0.95
@@ -84,12 +84,16 @@ def mark(diary: Diary, asked: Asked, reply: Reply) -> Outcome:
 
 
 def table(outcomes: Sequence[Outcome], *, seed: int = 0) -> list[KindRow]:
-    """A line for every kind, in the order of the questions, and one for all."""
+    """A line for every kind, in the order of the questions, and two for all."""
     kinds = list(dict.fromkeys(outcome.asked.kind for outcome in outcomes))
     unanswerable = [outcome for outcome in outcomes if not outcome.answerable]
     rows = []
-    for kind in (*kinds, ALL):
-        own = [o for o in outcomes if kind in (o.asked.kind, ALL)]
+    for kind in (*kinds, CONFIGURED, ALL):
+        own = [
+            o
+            for o in outcomes
+            if kind in (o.asked.kind, ALL) or (kind == CONFIGURED and o.asked.kind != OPEN)
+        ]
         rows.append(_row(kind, own, unanswerable, np.random.default_rng(seed)))
     return rows
 
