@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.errors import ModelError
-from models.pairs import FEATURES
+from models.geometry import FEATURES
 
 _CLASS_WIDTH = 32
 _HIDDEN = 256

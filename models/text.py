@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from open_clip.model import CLIP
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 Tokenizer = Callable[[Sequence[str]], Tensor]
 BATCH = 64  # phrases in one pass: bounds memory, 64 x 77 tokens
@@ -25,6 +26,30 @@ def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
 def encode_tokens(clip: CLIP, tokens: Tensor) -> Tensor:
     """Token ids (n, 77) -> features (n, D), not of unit length."""
     return encode_embedded(clip, clip.token_embedding(tokens), tokens.argmax(-1))
+
+
+class TokenTable(nn.Module):
+    """Embeddings of the few tokens that a small text tower has heard.
+
+    It takes the place of a CLIP's `token_embedding`. All other tokens share the last row, which is
+    nought: a word that nobody taught says nothing.
+    """
+
+    rows: Tensor  # (vocabulary,) int16, the row of each token
+
+    def __init__(self, vocabulary: int, words: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(0.02 * torch.randn(words, width))
+        self.register_buffer("rows", torch.full((vocabulary,), words, dtype=torch.int16))
+
+    def know(self, tokens: Tensor) -> None:
+        """Give each of the token ids (words,) a row of its own."""
+        self.rows[tokens] = torch.arange(len(self.weight), dtype=torch.int16)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Ids (...) -> (..., width)."""
+        table = functional.pad(self.weight, (0, 0, 0, 1))
+        return functional.embedding(self.rows[tokens].long(), table)
 
 
 class TextEncoder:

@@ -5,73 +5,25 @@ own detections and tracks, and from the true boxes with the true identities. Eac
 both filters, so the table tells how much is lost to detection and how much to smoothing.
 """
 
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import supervision as sv
 
 from models.bundle import Bundle
 from models.detector import Detector
 from models.evaluation.detection import HIDDEN, DetectionReport, evaluate_detections
-from models.evaluation.events import Event, Instances, Tally, id_switches, map_tracks, tally
+from models.evaluation.events import Event, Tally, id_switches, tally
 from models.scorer import PairScorer
-from models.tracker import Tracker
-from models.world.clip import write_clip
-from models.world.truth import ClipTruth, FrameTruth
+from models.world.truth import ClipTruth
 from storage.interactions import Interaction, Kind, Phase
 from stream.events import PICK_UP, PUT_DOWN, EventMaker, Lifecycle
-from stream.frames import Frame, Round, ScoredFrame
+from stream.frames import Round
 from stream.smooth import FILTERS, Smoother, Smoothing
-from stream.sources import read_file
+from stream.world_clips import DETECTION_STEP, WatchedClip, watch
 
 FIRST_SEED = 10_000  # of the held-out clips; nothing is trained or tuned on these and the next 999
-CLIP_SECONDS = 16.0
 _MIN_SECONDS = 0.4  # true intervals shorter than this are not asked for
-_BATCH = 8  # frames
-_DETECTION_STEP = 5  # of these, frames next to each other would tell the same
-
-_NO_IMAGE = np.zeros((1, 1, 3), np.uint8)
-_START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, eq=False)
-class WatchedClip:
-    """What the stages up to `score` made of one clip; images are gone."""
-
-    truth: ClipTruth
-    frames: tuple[ScoredFrame, ...]
-    mappings: tuple[Mapping[int, int], ...]  # track -> truth id, per frame
-    found: tuple[sv.Detections, ...] = ()  # what the detector gave, every few frames
-
-
-def watch(
-    seed: int, detector: Detector, scorer: PairScorer, tracking: Mapping[str, Any]
-) -> WatchedClip:
-    """A rendered clip, encoded, decoded, detected, tracked and scored."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.mp4"
-        truth = write_clip(path, seed, CLIP_SECONDS)
-        images = [frame.image for frame in read_file(path)]
-    tracker = Tracker(detector.classes, **tracking)
-    found: list[sv.Detections] = []
-    for start in range(0, len(images), _BATCH):
-        found += detector.detect(images[start : start + _BATCH])
-    tracked = [
-        tracker.update(detections, frame.seconds, image)
-        for detections, frame, image in zip(found, truth.frames, images, strict=True)
-    ]
-    return replace(_scored(truth, tracked, scorer), found=tuple(found[::_DETECTION_STEP]))
-
-
-def watch_truth(truth: ClipTruth, classes: Sequence[str], scorer: PairScorer) -> WatchedClip:
-    """The same clip seen by a perfect detector and tracker."""
-    perfect = [_true_detections(frame, classes) for frame in truth.frames]
-    return _scored(truth, perfect, scorer)
 
 
 def find_events(
@@ -178,20 +130,20 @@ def evaluate_world(
     on_clip: Callable[[int], None] = lambda _: None,
 ) -> WorldReport:
     """The table over `clips` held-out clips, from the bundle's own settings for both filters."""
-    detected, true = [], []
+    watched = []
     for seed in range(FIRST_SEED, FIRST_SEED + clips):
-        detected.append(watch(seed, detector, scorer, bundle.tracking))
-        true.append(watch_truth(detected[-1].truth, detector.classes, scorer))
+        watched.append(watch(seed, detector, scorer, bundle.tracking))
         on_clip(seed)
+    detected, true = [one.detected for one in watched], [one.true for one in watched]
     rows = [
-        _row(name, filter_, watched, bundle)
-        for name, watched in (("detected", detected), ("true", true))
+        _row(boxes, filter_, seen, bundle)
+        for boxes, seen in (("detected", detected), ("true", true))
         for filter_ in FILTERS
     ]
     minutes = sum(clip.truth.frames[-1].seconds for clip in detected) / 60
     detection = evaluate_detections(
-        [found for clip in detected for found in clip.found],
-        [frame for clip in detected for frame in clip.truth.frames[::_DETECTION_STEP]],
+        [found for one in watched for found in one.found],
+        [frame for clip in detected for frame in clip.truth.frames[::DETECTION_STEP]],
     )
     return WorldReport(clips, minutes, detection, switches_per_minute(detected), tuple(rows))
 
@@ -211,52 +163,3 @@ def _row(boxes: str, filter_: str, watched: Sequence[WatchedClip], bundle: Bundl
 def switches_per_minute(clips: Sequence[WatchedClip]) -> float:
     total = sum(id_switches(clip.mappings) for clip in clips)
     return total / (sum(clip.truth.frames[-1].seconds for clip in clips) / 60)
-
-
-def _scored(truth: ClipTruth, tracked: Sequence[sv.Detections], scorer: PairScorer) -> WatchedClip:
-    shape = (truth.height, truth.width, 3)
-    blank = np.zeros(shape, np.uint8)
-    frames, mappings = [], []
-    tracks: dict[int, int] = {}  # truth id -> the track that covered it last
-    for index, (frame_truth, detections) in enumerate(zip(truth.frames, tracked, strict=True)):
-        scores = scorer.score([blank], [detections])[0]
-        seconds = frame_truth.seconds
-        frame = Frame(
-            f"clip{truth.seed}", index, 0, seconds, _START + timedelta(seconds=seconds), _NO_IMAGE
-        )
-        frames.append(ScoredFrame(frame, detections, scores))
-        found, true = _instances(seconds, detections), _true_instances(frame_truth)
-        mappings.append(map_tracks(found, true, tracks))
-        tracks |= {truth: track for track, truth in mappings[-1].items()}
-    return WatchedClip(truth, tuple(frames), tuple(mappings))
-
-
-def _instances(seconds: float, detections: sv.Detections) -> Instances:
-    ids = detections.tracker_id
-    return Instances(
-        seconds,
-        [] if ids is None else ids.tolist(),
-        [str(name) for name in detections.data.get("class_name", ())],
-        detections.xyxy.astype(np.float32),
-    )
-
-
-def _true_instances(frame: FrameTruth) -> Instances:
-    seen = [i for i in frame.instances if i.occlusion <= HIDDEN]
-    return Instances(
-        frame.seconds,
-        [i.id for i in seen],
-        [i.class_name for i in seen],
-        np.array([i.box for i in seen], np.float32).reshape(-1, 4),
-    )
-
-
-def _true_detections(frame: FrameTruth, classes: Sequence[str]) -> sv.Detections:
-    seen = _true_instances(frame)
-    return sv.Detections(
-        xyxy=seen.boxes,
-        confidence=np.ones(len(seen.ids), np.float32),
-        class_id=np.array([classes.index(name) for name in seen.classes], int),
-        tracker_id=np.array(seen.ids, int),
-        data={"class_name": np.array(seen.classes, dtype=object)},
-    )

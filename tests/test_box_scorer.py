@@ -11,7 +11,7 @@ from models.box_scorer import BoxScorer, BoxScorerConfig
 from models.datasets.vcoco import vcoco_vocabulary
 from models.errors import ModelError
 from models.evaluation.boxes import average_precision, evaluate_boxes
-from models.pairs import FEATURES
+from models.geometry import FEATURES
 from models.training.boxes import Pairs, calibrate, fit, with_strangers
 from models.vocabulary import Verb, Vocabulary
 

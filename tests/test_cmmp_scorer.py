@@ -22,15 +22,23 @@ from models.bundle import (
 )
 from models.cmmp.adapters import Adapter
 from models.cmmp.network import CMMP, CMMPConfig
-from models.cmmp.weights import load_cmmp, read_config, save_cmmp
+from models.cmmp.weights import load_cmmp, read_config, save_cmmp, vocabulary_sentences
 from models.cmmp_scorer import CMMPScorer
 from models.errors import ModelError
 from models.scorer import PairScorer, load_scorer
 from models.vocabulary import Verb, Vocabulary
 
-SIZES = asdict(
-    CMMPConfig(image_size=64, patch=16, width=64, layers=2, text_width=64, text_layers=1, dim=24)
+TINY = CMMPConfig(
+    image_size=64,
+    patch=16,
+    width=64,
+    layers=2,
+    text_width=64,
+    text_layers=1,
+    dim=24,
+    verbs=2,
 )
+SIZES = asdict(TINY)
 SECTION = CMMPSection(kind="cmmp", file="cmmp.safetensors", clip="clip.safetensors", sizes=SIZES)
 WORDS = Vocabulary(
     "tiny",
@@ -63,13 +71,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
     folder.mkdir()
     torch.manual_seed(0)
-    model = CMMP(CMMPConfig(**SIZES))
+    model = CMMP(TINY, vocabulary_sentences(WORDS))
     with torch.no_grad():
         for adapter in model.encoder.adapters:  # as if trained: instances matter
             assert isinstance(adapter, Adapter)
             torch.nn.init.normal_(adapter.up_proj.weight, std=0.2)
             torch.nn.init.constant_(adapter.scale, 1.0)
-    model.hear([v.sentence for v in WORDS.verbs], ["a person", "a cup", "a ball"])
+    model.encode_texts()
     save_cmmp(model, SECTION, folder)
     manifest = Manifest(
         name="tiny",
@@ -184,7 +192,7 @@ def test_texts_that_are_not_stored_are_encoded_from_the_vocabulary(
 def test_weights_that_do_not_fit_are_refused_in_a_line(bundle: Bundle) -> None:
     other = SECTION.model_copy(update={"sizes": {**SIZES, "layers": 3}})
     wide = Vocabulary("v", (*WORDS.verbs, Verb("eat", "eating")), WORDS.objects, WORDS.allowed)
-    for section, words, said in ((other, WORDS, "do not fit"), (SECTION, wide, "texts do not fit")):
+    for section, words, said in ((other, WORDS, "do not fit"), (SECTION, wide, "2 verbs but 3")):
         with pytest.raises(ModelError, match=said) as refused:
             load_cmmp(section, bundle.folder, words)
         assert "\n" not in str(refused.value)

@@ -8,14 +8,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from models.cmmp.instances import Instances
 from models.cmmp.network import CMMP, CMMPConfig
 from models.coco import CLASSES
 from models.datasets.hico_facts import hico_vocabulary
 from models.datasets.world import open_world
 from models.errors import ModelError
-from models.training.cmmp import Plan, StepReport, train_cmmp
+from models.training.cmmp import Plan, StepReport, train_cmmp, training_prior
 from models.training.cmmp_examples import CMMPExamples, Names, View, jittered_truth
 from models.training.world_frames import render_frames
+from models.world.truth import UNSEEN
 
 TINY = CMMPConfig(image_size=64, patch=16, width=64, layers=2, text_width=64, text_layers=1, dim=24)
 PLAN = Plan(epochs=2, batch=20, save_every=7)
@@ -32,9 +34,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def examples(clips: Path) -> CMMPExamples:
-    world, hico = open_world(clips, "train", "default"), hico_vocabulary()
+def examples_of(clips: Path, setting: str) -> CMMPExamples:
+    world, hico = open_world(clips, "train", setting), hico_vocabulary()
     verbs = {name.replace("_", " "): number for number, name in enumerate(hico.verb_names)}
     spoken = {"ball": "sports ball", "phone": "cell phone"}
     classes = {"person": 0} | {
@@ -44,6 +45,11 @@ def examples(clips: Path) -> CMMPExamples:
     }
     names = Names([verbs.get(name) for name in world.vocabulary.verb_names], classes)
     return CMMPExamples(world, jittered_truth(world), names, TINY.image_size)
+
+
+@pytest.fixture(scope="module")
+def examples(clips: Path) -> CMMPExamples:
+    return examples_of(clips, "default")
 
 
 def make_model() -> CMMP:
@@ -129,3 +135,20 @@ def test_views_stay_inside_the_picture() -> None:
         assert view.left >= 0 <= view.top
         assert view.left + view.width <= 640.001
         assert view.top + view.height <= 480.001
+
+
+def test_a_zero_shot_training_learns_nothing_of_unseen_pairs(
+    clips: Path, examples: CMMPExamples
+) -> None:
+    held = examples_of(clips, "unseen_pairs")
+    model = make_model().eval()
+    model.encode_texts()
+    verb, laptop = hico_vocabulary().verb_names.index("open"), CLASSES.index("laptop")
+    assert ("open", "laptop") in UNSEEN
+    boxes = torch.tensor([[5.0, 5, 30, 60], [20, 30, 30, 40]])
+    instances = Instances(boxes, torch.full((2,), 0.9), torch.tensor([0, laptop]))
+    (pairs,) = model(torch.zeros(1, 3, 64, 64), [instances])
+    all_, seen = (training_prior(model, pairs, e.seen(80, 117)) for e in (examples, held))
+    assert float(all_[0, verb]) == pytest.approx(0.81)
+    assert float(seen[0, verb]) == 0
+    assert int((seen > 0).sum()) == int((all_ > 0).sum()) - 1

@@ -6,7 +6,8 @@ import supervision as sv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.pairs import FEATURES, pair_features, select_pairs
+from models.geometry import FEATURES
+from models.pairs import pair_features, select_pairs
 
 CUPS = frozenset({"cup"})
 SIZE = np.array([640, 480], np.float32)
@@ -59,6 +60,19 @@ def test_geometry_does_not_change_with_the_size_of_the_video() -> None:
     human, thing = (np.array([row[1:]], np.float32) for row in (PERSON, NEAR))
     small = pair_features(human, thing, SIZE)
     np.testing.assert_allclose(pair_features(3 * human, 3 * thing, 3 * SIZE), small, atol=1e-4)
+
+
+def test_geometry_of_a_pair_by_hand() -> None:
+    human, thing = np.array([[100, 100, 200, 300]]), np.array([[180, 180, 220, 220]])
+    area, shared = 100 * 200, 20 * 40
+    expected = [
+        *(50 / 200, 0),  # of the centres, in heights of the person
+        *np.log([40 / 200 + 1e-3, 40 / 200 + 1e-3, 100 / 200 + 1e-3, 1 + 1e-3]),
+        *(shared / area, shared / 1600, shared / (area + 1600 - shared)),
+        *(80 / 200, 80 / 200, 20 / 200, -80 / 200),  # of the corners
+        *(150 / 640, 200 / 480, np.log(200 / 480)),
+    ]
+    np.testing.assert_allclose(pair_features(human, thing, SIZE)[0], expected, atol=1e-5)
 
 
 boxes = st.tuples(*[st.floats(-50, 700, width=32)] * 4).map(

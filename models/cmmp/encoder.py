@@ -8,6 +8,13 @@ from torch import Tensor, nn
 from models.cmmp.adapters import Adapter
 
 
+def project(visual: VisionTransformer, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens (B, L, W) after the last block -> map (B, D, g, g), class vector (B, D)."""
+    joint = visual.ln_post(x) @ visual.proj  # (B, L, D)
+    high, wide = visual.grid_size
+    return joint[:, 1:].transpose(1, 2).unflatten(2, (high, wide)), joint[:, 0]
+
+
 class ImageEncoder(nn.Module):
     """Images and instance tokens -> one map of joint-space features an image."""
 
@@ -35,9 +42,7 @@ class ImageEncoder(nn.Module):
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, L, W) -> map (B, D, g, g) of the patches, class vector (B, D)."""
-        joint = self.visual.ln_post(x) @ self.visual.proj  # (B, L, D)
-        high, wide = self.visual.grid_size
-        return joint[:, 1:].transpose(1, 2).unflatten(2, (high, wide)), joint[:, 0]
+        return project(self.visual, x)
 
     def forward(self, images: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
         """Images (B, 3, S, S), context (B, N, 64) -> feature map (B, D, g, g)."""

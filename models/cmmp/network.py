@@ -12,18 +12,21 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor, nn
 
 from models.cmmp.encoder import ImageEncoder
+from models.cmmp.geometry import Geometry
 from models.cmmp.instances import HUMAN, Instances, pair_indices
 from models.cmmp.priors import Priors
 from models.cmmp.prompts import (
     Dataset,
     PromptLearner,
+    Sentences,
     embed_objects,
     load_sentences,
     prompt_tokens,
 )
 from models.cmmp.regions import region_means, union_boxes, unit
+from models.cmmp.stem import ConvStem
 from models.errors import ModelError
-from models.text import encode_embedded
+from models.text import TokenTable, encode_embedded
 
 HEAD_WIDTH = 64  # of all CLIP attention
 LAMBDA = 2.8  # exponent of detection scores at inference
@@ -53,7 +56,9 @@ class CMMPConfig:
     layers: int = 12
     text_width: int = 512
     text_layers: int = 12
+    stem: tuple[int, ...] = ()  # channels of convolutions in place of `conv1`; their stride is 16
     vocabulary: int = 49408  # text tokens
+    words: int = 0  # rows of a table of few tokens; 0: one row a token
     text_length: int = 77
     dim: int = 512  # D, of the joint space
     context: int = 24  # learned vectors before a sentence
@@ -66,6 +71,7 @@ class CMMPConfig:
     fusion_hidden: int = 64
     verbs: int = 117
     free_prototypes: bool = False  # V-COCO: prototypes are weights, not texts
+    geometry: int = 0  # hidden width of a term of boxes alone; 0: none, like the official network
 
     @property
     def dataset(self) -> Dataset:
@@ -119,7 +125,7 @@ def _hidden(state: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
 
 def build_clip(config: CMMPConfig) -> CLIP:
     """open_clip's two towers with QuickGELU, at random."""
-    return CLIP(
+    clip = CLIP(
         config.dim,
         CLIPVisionCfg(
             layers=config.layers,
@@ -137,6 +143,11 @@ def build_clip(config: CMMPConfig) -> CLIP:
         ),
         quick_gelu=True,
     )
+    if config.stem:
+        clip.visual.conv1 = ConvStem(config.stem, config.width)
+    if config.words:
+        clip.token_embedding = TokenTable(config.vocabulary, config.words, config.text_width)
+    return clip
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,7 @@ class Pairs:
 class Regions:
     """Pooled features of one image, before L2 normalisation (1.8)."""
 
+    instances: Instances
     pairing: Tensor  # (2, P)
     unions: Tensor  # (P, 4) boxes
     instance_means: Tensor  # (N, D)
@@ -180,13 +192,19 @@ class Regions:
 class CMMP(nn.Module):
     """Stages are methods, in the order of the specification's section 1."""
 
-    embeddings: Tensor  # (81, D) E, class embeddings
+    embeddings: Tensor  # E, class embeddings: (81, D) officially, a row for every object sentence
     prototypes: Tensor  # (V, D) T
-    validity: Tensor  # (80, V) bool
+    validity: Tensor  # (classes, V) bool; officially 80
 
-    def __init__(self, config: CMMPConfig) -> None:
+    def __init__(self, config: CMMPConfig, sentences: Sentences | None = None) -> None:
+        """`sentences` of any vocabulary, the person's class first; None: the data set's own."""
         super().__init__()
         self.config = config
+        self.sentences = load_sentences(config.dataset) if sentences is None else sentences
+        if len(self.sentences.verbs) != config.verbs:
+            raise ModelError(
+                f"a CMMP of {config.verbs} verbs but {len(self.sentences.verbs)} sentences of verbs"
+            )
         self.clip = build_clip(config)
         self.encoder = ImageEncoder(self.clip.visual, config.bottleneck, config.adapter_hidden)
         self.prompts = PromptLearner(config.context, config.text_width)
@@ -206,11 +224,10 @@ class CMMP(nn.Module):
             self.prototypes = nn.Parameter(prototypes)
         else:
             self.register_buffer("prototypes", prototypes, persistent=False)
-        self.register_buffer("embeddings", torch.zeros(81, config.dim), persistent=False)
-        validity = load_sentences(config.dataset).validity()
-        if validity.shape[1] != config.verbs:
-            raise ModelError(f"{config.dataset} has {validity.shape[1]} verbs, not {config.verbs}")
-        self.register_buffer("validity", validity, persistent=False)
+        self.geometry = Geometry(config.dim, config.geometry) if config.geometry else None
+        objects = torch.zeros(len(self.sentences.objects), config.dim)
+        self.register_buffer("embeddings", objects, persistent=False)
+        self.register_buffer("validity", self.sentences.validity(), persistent=False)
 
     @torch.no_grad()
     def encode_texts(self, stored: tuple[Tensor, Tensor] | None = None) -> None:
@@ -219,7 +236,7 @@ class CMMP(nn.Module):
         `stored` are a checkpoint's own embedded words around the context, (V, 1, Wt) and
         (V, 52, Wt), which the official code hears in place of embedding the sentences again.
         """
-        sentences = load_sentences(self.config.dataset)
+        sentences = self.sentences
         self.embeddings.copy_(embed_objects(self.clip, sentences.objects))
         if self.config.free_prototypes:
             return
@@ -233,16 +250,6 @@ class CMMP(nn.Module):
         """Sentences without full stop -> prototypes (n, D): new verbs, heard with the same ctx."""
         out: Tensor = self.prompts(self.clip, sentences)
         return out
-
-    @torch.no_grad()
-    def hear(self, verbs: Sequence[str], objects: Sequence[str]) -> None:
-        """Prototypes and class embeddings of any sentences, in place of the data set's.
-
-        The first object is the person; labels of instances are rows of `objects`.
-        """
-        if not self.config.free_prototypes:
-            self.prototypes = self.encode_prompts(verbs)
-        self.embeddings = embed_objects(self.clip, objects)
 
     def context(
         self, instances: Sequence[Instances], patterns: Tensor | None = None
@@ -271,6 +278,7 @@ class CMMP(nn.Module):
             pairing = pair_indices(instances.humans, len(instances), boxes.device)
         unions = union_boxes(boxes[pairing[0]], boxes[pairing[1]])
         return Regions(
+            instances,
             pairing,
             unions,
             region_means(feature_map, boxes, side),
@@ -278,12 +286,19 @@ class CMMP(nn.Module):
         )
 
     def pair_vectors(self, regions: Regions) -> Tensor:
-        """q (P, D) = s_H h W_H + s_O o W_O + s_T u; the products are taken per instance."""
+        """q (P, D) = s_H h W_H + s_O o W_O + s_T u [+ g]; the products are taken per instance."""
         instance = unit(regions.instance_means)  # (N, D)
         human = self.human_scale * instance @ self.human_weight
         thing = self.object_scale * instance @ self.object_weight
         rows, columns = regions.pairing
-        return human[rows] + thing[columns] + self.union_scale * unit(regions.union_means)
+        q = human[rows] + thing[columns] + self.union_scale * unit(regions.union_means)
+        if self.geometry is None:
+            return q
+        boxes, labels = regions.instances.boxes, regions.instances.labels
+        embeddings = self.embeddings[labels[columns]]  # (P, D)
+        side = self.config.image_size
+        term: Tensor = self.geometry(boxes[rows], boxes[columns], embeddings, side)
+        return q + term
 
     def prior(self, instances: Instances, pairing: Tensor, exponent: float = LAMBDA) -> Tensor:
         """(P, V) float32: detection scores of both to the exponent where the verb is valid."""

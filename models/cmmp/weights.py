@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.bundle import CMMPSection
 from models.cmmp.network import CMMP, CMMPConfig
+from models.cmmp.prompts import Sentences
 from models.errors import ModelError
 from models.pairs import PERSON
 from models.vocabulary import Vocabulary
@@ -28,6 +29,17 @@ def class_names(vocabulary: Vocabulary) -> tuple[str, ...]:
 
 def class_phrase(name: str) -> str:
     return f"a photo of {'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def vocabulary_sentences(vocabulary: Vocabulary) -> Sentences:
+    """What a CMMP of this vocabulary hears; labels are rows of `class_names`."""
+    allowed = dict(zip(vocabulary.objects, vocabulary.allowed, strict=True))
+    names = class_names(vocabulary)
+    return Sentences(
+        tuple(verb.sentence for verb in vocabulary.verbs),
+        tuple(class_phrase(name) for name in names),
+        tuple(allowed.get(name, ()) for name in names),
+    )
 
 
 def read_config(architecture: str | None, sizes: Mapping[str, Any]) -> CMMPConfig:
@@ -55,7 +67,8 @@ def save_cmmp(model: CMMP, section: CMMPSection, folder: Path) -> None:
 
 def load_cmmp(section: CMMPSection, folder: Path, vocabulary: Vocabulary) -> CMMP:
     """The section's network in eval mode, float32, with the texts of the vocabulary encoded."""
-    model = CMMP(read_config(section.architecture, section.sizes))
+    config = read_config(section.architecture, section.sizes)
+    model = CMMP(config, vocabulary_sentences(vocabulary))
     own = _read(folder / section.file)
     texts = own.pop(_PROTOTYPES, None), own.pop(_OBJECTS, None)
     clip = {_CLIP + name: t for name, t in _read(folder / section.clip).items()}
@@ -69,23 +82,21 @@ def load_cmmp(section: CMMPSection, folder: Path, vocabulary: Vocabulary) -> CMM
     except RuntimeError as error:
         faults = " ".join(str(error).split())[:300]
         raise ModelError(f"{folder}: weights do not fit the manifest ({faults})") from error
-    _set_texts(model.eval(), texts, vocabulary, folder)
+    _set_texts(model.eval(), texts, folder)
     return model
 
 
-def _set_texts(
-    model: CMMP, texts: Sequence[Tensor | None], vocabulary: Vocabulary, folder: Path
-) -> None:
+def _set_texts(model: CMMP, texts: Sequence[Tensor | None], folder: Path) -> None:
     prototypes, objects = texts
-    names, verbs = class_names(vocabulary), vocabulary.verbs
     if prototypes is None or objects is None:
-        model.hear([verb.sentence for verb in verbs], [class_phrase(name) for name in names])
-    else:
-        if not model.config.free_prototypes:
-            model.prototypes = prototypes
-        model.embeddings = objects
-    if len(model.prototypes) != len(verbs) or len(model.embeddings) < len(names):
+        model.encode_texts()
+        return
+    known = len(model.embeddings)  # an official table has a row for "nothing" besides
+    if prototypes.shape != model.prototypes.shape or len(objects) < known:
         raise ModelError(f"{folder}: the encoded texts do not fit the vocabulary")
+    if not model.config.free_prototypes:
+        model.prototypes.copy_(prototypes)
+    model.embeddings.copy_(objects[:known])
 
 
 def _open_clip_sizes(name: str) -> dict[str, Any]:

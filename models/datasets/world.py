@@ -33,7 +33,7 @@ class WorldFrames:
     """An `HOIDataset` of the frames in which somebody does something; keys are `seed:frame`."""
 
     def __init__(self, clips: Sequence[Path], setting: str) -> None:
-        self.vocabulary = world_vocabulary()
+        self.vocabulary = world_vocabulary(without_unseen=setting == "unseen_pairs")
         self._places: list[tuple[Path, int]] = []
         self._pairs: list[Pairs] = []
         for path in clips:
@@ -71,7 +71,7 @@ def open_world(folder: Path, split: str, setting: str) -> WorldFrames:
     return WorldFrames(clips, setting if split == "train" else SETTINGS[0])
 
 
-def world_vocabulary() -> Vocabulary:
+def world_vocabulary(*, without_unseen: bool = False) -> Vocabulary:
     """The world's verbs and things; every act may be done with its things alone."""
     things = CLASSES[1:]
     done = {PICK_UP: ACTS["hold"], **ACTS}
@@ -80,7 +80,12 @@ def world_vocabulary() -> Vocabulary:
         for name in VERBS
     )
     allowed = tuple(
-        tuple(v for v, name in enumerate(VERBS) if thing in done[name]) for thing in things
+        tuple(
+            v
+            for v, name in enumerate(VERBS)
+            if thing in done[name] and not (without_unseen and (name, thing) in UNSEEN)
+        )
+        for thing in things
     )
     return Vocabulary("world", verbs, things, allowed)
 

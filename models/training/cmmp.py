@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.cmmp.network import CMMP
-from models.cmmp.prompts import load_sentences
+from models.cmmp.network import CMMP, Pairs
 from models.errors import ModelError
 from models.training.cmmp_examples import CMMPExamples, Example
 from models.training.cmmp_losses import (
@@ -75,6 +74,13 @@ def train_cmmp(
     return model.eval()
 
 
+def training_prior(model: CMMP, pairs: Pairs, seen: Tensor) -> Tensor:
+    """(P, V): product of both scores where the verb is valid and seen; no other cell is learned,
+    neither as a yes nor as a no (spec 3)."""
+    labels = pairs.instances.labels[pairs.pairing[1]]
+    return model.prior(pairs.instances, pairs.pairing, 1.0) * seen[labels]
+
+
 class _Run:
     def __init__(self, model: CMMP, examples: CMMPExamples, checkpoint: Path, plan: Plan) -> None:
         self._model, self._examples, self._plan = model.train(), examples, plan
@@ -86,6 +92,7 @@ class _Run:
         self._optimiser = torch.optim.AdamW(self._learned.values(), _RATE, weight_decay=_DECAY)
         self._per_epoch = len(examples) // plan.batch
         self.step, self.steps = 0, self._per_epoch * plan.epochs
+        self._seen = examples.seen(*model.validity.shape)
         model.encode_texts()
         self._references = reference_prototypes(model)
         self._identity = {
@@ -118,12 +125,12 @@ class _Run:
         if model.config.free_prototypes:
             prototypes = model.prototypes
         else:
-            prototypes = model.encode_prompts(load_sentences(model.config.dataset).verbs)
+            prototypes = model.encode_prompts(model.sentences.verbs)
         found = model(torch.stack([one.image for one in batch]), [one.instances for one in batch])
         logits, priors, labels = [], [], []
         for pairs, one in zip(found, batch, strict=True):
             logits.append(pairs.vectors @ prototypes.T)
-            priors.append(model.prior(pairs.instances, pairs.pairing, 1.0))
+            priors.append(training_prior(model, pairs, self._seen))
             labels.append(
                 label_pairs(pairs.instances, pairs.pairing, one.truth, model.config.verbs)
             )

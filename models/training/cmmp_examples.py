@@ -53,6 +53,19 @@ class CMMPExamples:
     def __len__(self) -> int:
         return len(self.dataset.keys)
 
+    def seen(self, classes: int, verbs: int) -> Tensor:
+        """(classes, verbs) bool, the network's numbers: what the data set lets a class do.
+
+        A zero-shot setting has taken its unseen pairs out; a training learns nothing of the rest.
+        """
+        table = torch.zeros(classes, verbs, dtype=torch.bool)
+        vocabulary = self.dataset.vocabulary
+        for name, allowed in zip(vocabulary.objects, vocabulary.allowed, strict=True):
+            for verb in (self.names.verbs[v] for v in allowed):
+                if verb is not None and name in self.names.classes:
+                    table[self.names.classes[name], verb] = True
+        return table
+
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """The same for the same `rng` state. Raises `ModelError` for an unreadable picture."""
         picture = PillowImage.fromarray(self.dataset.image(index))

@@ -9,7 +9,7 @@ from torchvision.ops import box_iou
 
 from models.cmmp.instances import Instances
 from models.cmmp.network import CMMP
-from models.cmmp.prompts import embed_objects, load_sentences
+from models.cmmp.prompts import embed_objects
 
 LABEL_IOU = 0.5
 ALPHA, GAMMA = 0.5, 0.2
@@ -61,8 +61,7 @@ def interaction_loss(
 @torch.no_grad()
 def reference_prototypes(model: CMMP) -> Tensor:
     """R (V, D): the sentences without context and full stop, of unit length, frozen."""
-    sentences = load_sentences(model.config.dataset)
-    return functional.normalize(embed_objects(model.clip, sentences.verbs), dim=-1)
+    return functional.normalize(embed_objects(model.clip, model.sentences.verbs), dim=-1)
 
 
 def language_loss(prototypes: Tensor, references: Tensor) -> Tensor:
