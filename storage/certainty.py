@@ -111,7 +111,8 @@ def moments(scores: Floats, pairs: Indices, at: Floats, apart: float) -> Floats:
     kept = np.ones(len(best), bool)
     kept[:-1] &= ~(near & later)
     kept[1:] &= ~(near & ~later)
-    return scores[best[kept]]
+    of_moments: Floats = scores[best[kept]]
+    return of_moments
 
 
 def watched(at: Floats, cameras: Indices) -> float:
