@@ -91,14 +91,14 @@ class Chance:
         return self.above * float(np.exp(_log_share(past, self.shape, self.scale)[0]))
 
 
-def moments(scores: Floats, pairs: Indices, at: Floats, apart: float) -> Floats:
-    """Scores of moments: two sightings of one act are one.
+def find_moments(scores: Floats, pairs: Indices, at: Floats, apart: float) -> Indices:
+    """Which rows are moments: two sightings of one act are one.
 
     `scores`, `pairs` and `at` (seconds) are (n,). Of each pair the best of every `apart` seconds,
     but not one that has a better neighbour less than `apart` away.
     """
     if not len(scores):
-        return scores
+        return np.zeros(0, np.int64)
     order = np.lexsort((at, pairs))
     block = np.floor(at[order] / apart)
     new = np.flatnonzero((np.diff(pairs[order]) != 0) | (np.diff(block) != 0)) + 1
@@ -111,8 +111,8 @@ def moments(scores: Floats, pairs: Indices, at: Floats, apart: float) -> Floats:
     kept = np.ones(len(best), bool)
     kept[:-1] &= ~(near & later)
     kept[1:] &= ~(near & ~later)
-    of_moments: Floats = scores[best[kept]]
-    return of_moments
+    rows: Indices = best[kept]
+    return rows
 
 
 def watched(at: Floats, cameras: Indices) -> float:

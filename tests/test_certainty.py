@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from storage.certainty import DAY, Chance, Floats, fit_chance, moments, watched
+from storage.certainty import DAY, Chance, Floats, Indices, find_moments, fit_chance, watched
 
 A_DAY = 2000  # moments
 DAYS = 7
@@ -27,6 +27,10 @@ def footage(name: str, seed: int, true: float = 0.0, days: float = DAYS) -> Floa
     above = family.std() * (1 + np.abs(rng.normal(size=number)))
     scores[:number] = family.ppf(0.999) + above
     return np.asarray(scores, np.float64)
+
+
+def moments(scores: Floats, pairs: Indices, at: Floats, apart: float) -> Floats:
+    return scores[find_moments(scores, pairs, at, apart)]
 
 
 def fitted(scores: Floats, days: float = DAYS) -> Chance:
