@@ -53,12 +53,12 @@ class Chance:
 
     def per_day(self, threshold: float) -> float:
         """Expected false alarms a day of watching, with this threshold."""
-        return self._expected(threshold) * DAY / self.seconds
+        return self.expected(threshold) * DAY / self.seconds
 
     def between(self, threshold: float) -> tuple[float, float]:
         """What the rate may be for all we know: 90 %, from the number of moments it stands on."""
         rate, used = self.per_day(threshold), max(self.used, 1)
-        known = max(min(self._expected(threshold), used), 0.0)
+        known = max(min(self.expected(threshold), used), 0.0)
         tail = (1 - _LEVEL) / 2
         low = chi2.ppf(tail, 2 * known) / 2 if known > 0 else 0.0
         high = chi2.ppf(1 - tail, 2 * (known + 1)) / 2
@@ -75,7 +75,7 @@ class Chance:
 
     def p_value(self, score: float) -> float:
         """How likely a moment in which nothing happens scores at least this."""
-        return min(1.0, self._expected(score) / (len(self.body) + self.above))
+        return min(1.0, self.expected(score) / (len(self.body) + self.above))
 
     def curve(self, points: int = 60) -> list[CurvePoint]:
         """The rate over thresholds, from a hundred times `PER_DAY` to a hundredth."""
@@ -83,7 +83,7 @@ class Chance:
         thresholds = (self.threshold(float(rate)) for rate in rates)
         return [CurvePoint(t, self.per_day(t), *self.between(t)) for t in thresholds]
 
-    def _expected(self, threshold: float) -> float:
+    def expected(self, threshold: float) -> float:
         """Moments at or above it in the time that was watched."""
         if threshold < self.start:
             return self.above + len(self.body) - int(np.searchsorted(self.body, threshold))
@@ -138,13 +138,13 @@ def fit_chance(scores: Floats, seconds: float) -> Chance | None:
         chance = _fit_below(ordered, limit, seconds)
         if chance is None:
             return None
-        further = chance.start + _exceeded_by(
-            chance._expected(limit) / 2 / chance.above, chance.shape, chance.scale
-        )
-        expected = chance._expected(limit) / 2
+        expected = chance.expected(limit) / 2
+        if expected < 1:
+            return chance
+        share = expected / chance.above
+        further = chance.start + _exceeded_by(share, chance.shape, chance.scale)
         observed = int(((ordered > limit) & (ordered <= further)).sum())
-        explained = _TOLERANCE * expected + _SURPRISE * np.sqrt(expected)
-        if expected < 1 or observed > explained:
+        if observed > _TOLERANCE * expected + _SURPRISE * np.sqrt(expected):
             return chance
         limit = further
 
