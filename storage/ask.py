@@ -18,10 +18,10 @@ from storage.filters import Filters
 from storage.grammar import understand
 from storage.interactions import Interaction
 from storage.names import cameras, object_classes_seen, verbs_seen
+from storage.open_verbs import ASKED, Retrieval
 from storage.question import AskError, Form, Order, Question, Span
 from storage.reading import Encode
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
-from storage.open_verbs import ASKED, Retrieval
 from storage.sequences import Match, Matches, Source, clause_filters
 from storage.speech import OpenVerbs
 from storage.vector_rows import bundles_with_vectors

@@ -1,6 +1,5 @@
 """Moments of verbs that nobody configured, found in the pair vectors that are stored."""
 
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
