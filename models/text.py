@@ -6,14 +6,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from open_clip.model import CLIP
+from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+TextTower = CLIP | TextTransformer  # whole or without pictures: the names inside are the same
 Tokenizer = Callable[[Sequence[str]], Tensor]
 BATCH = 64  # phrases in one pass: bounds memory, 64 x 77 tokens
 
 
-def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
+def encode_embedded(clip: TextTower, embedded: Tensor, ends: Tensor) -> Tensor:
     """Embedded tokens (n, 77, Wt), their ends (n,) -> features (n, D), not of unit length."""
     length = int(ends.max()) + 1  # causal: what stands behind the last end cannot matter
     x = embedded[:, :length] + clip.positional_embedding[:length]
@@ -23,7 +25,7 @@ def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
     return features
 
 
-def encode_tokens(clip: CLIP, tokens: Tensor) -> Tensor:
+def encode_tokens(clip: TextTower, tokens: Tensor) -> Tensor:
     """Token ids (n, 77) -> features (n, D), not of unit length."""
     return encode_embedded(clip, clip.token_embedding(tokens), tokens.argmax(-1))
 
@@ -55,7 +57,7 @@ class TokenTable(nn.Module):
 class TextEncoder:
     """Plain CLIP text features of any phrases."""
 
-    def __init__(self, clip: CLIP, tokenizer: Tokenizer) -> None:
+    def __init__(self, clip: TextTower, tokenizer: Tokenizer) -> None:
         self.clip = clip
         self.tokenizer = tokenizer
 

@@ -98,6 +98,10 @@ PRONOUNS = _set("he her him she them they")
 DETERMINERS = _set("a an any his her its my some that the their these this those")
 PARTICLES = _set("up down off away out over")
 PREPOSITIONS = _set("at by camera cameras for from in inside near of on to with")
+AUXILIARIES = _set("am are be been being did do does had has have is was were")
+ADPOSITIONS = (PARTICLES | PREPOSITIONS) - {"by", "camera", "cameras", "near"} | _set(
+    "above across against along around behind below beneath beside into onto through under"
+)  # what can belong to a verb: "lean on", "crawl under"
 FILLERS = _set(
     "all am and anything are be been being can could each ever event events find give has how i"
     " interaction interactions is it item items list many may me much object objects"
@@ -154,13 +158,37 @@ def singulars(word: str) -> frozenset[str]:
     return _lemmas(word, "NOUN") | ({"person"} if word == "people" else set())
 
 
+def _readable(word: str) -> bool:
+    return word.isascii() and word.isalpha() and len(word) < _LONGEST_WORD
+
+
 def _lemmas(word: str, kind: str) -> frozenset[str]:
-    if not (word.isascii() and word.isalpha() and len(word) < _LONGEST_WORD):
+    if not _readable(word):
         return frozenset((word,))
     from lemminflect import getAllLemmas, getAllLemmasOOV  # reads its tables: 0.2 s
 
     known = getAllLemmas(word, upos=kind) or getAllLemmasOOV(word, upos=kind)
     return frozenset((word, *known.get(kind, ())))
+
+
+@lru_cache(maxsize=10_000)
+def verb_lemma(word: str, *, inflected: bool = True) -> str | None:
+    """The verb that a word of the dictionary is a form of: "saw" of "see", or if it is not
+    inflected of itself."""
+    if not _readable(word):
+        return None
+    from lemminflect import getAllLemmas
+
+    lemmas = getAllLemmas(word, upos="VERB").get("VERB", ())
+    return min(lemmas, key=lambda lemma: (lemma == word) is inflected, default=None)
+
+
+@lru_cache(maxsize=1_000)
+def gerund(verb: str) -> str:
+    """ "juggle" -> "juggling"."""
+    from lemminflect import getInflection
+
+    return next(iter(getInflection(verb, tag="VBG")), verb)
 
 
 def named(words: list[str], phrase: str, forms: Collection[str]) -> bool:

@@ -2,10 +2,11 @@
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from configs.settings import Settings
-from storage.ask import Answer, answer, understand_stored
+from models.speech import BundleSpeech
+from storage.ask import Answer, OpenVerbs, answer, understand_stored
 from storage.database import make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
 
@@ -19,10 +20,20 @@ def answer_question(
         bring_up_to_date(engine, settings.backups)
         with make_sessions(engine)() as session:
             now = datetime.now(UTC).astimezone()  # where who asks is
-            asked = understand_stored(session, question, now=now, zone=now.tzinfo or UTC)
-            return answer(session, asked, since=since, camera=camera)
+            known = open_verbs(settings)
+            asked = understand_stored(
+                session, question, now=now, zone=now.tzinfo or UTC, open_verbs=known
+            )
+            return answer(session, asked, since=since, camera=camera, open_verbs=known)
     finally:
         engine.dispose()
+
+
+def open_verbs(settings: Settings) -> OpenVerbs:
+    """Any verb, by the text towers of the installed bundles and of the one of the settings."""
+    every = settings.vectors.every_seconds
+    apart = {} if every is None else {"every": timedelta(seconds=every)}
+    return OpenVerbs(BundleSpeech(settings.bundle), **apart)
 
 
 def to_csv(answer: Answer) -> str:
