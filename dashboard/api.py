@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime, BaseModel, Field
 
-from storage.ask import Answer, AskError, answer, understand_stored
+from storage.ask import Answer, AskError, OpenVerbs, answer, understand_stored
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
 from storage.interactions import Interaction
@@ -49,6 +49,7 @@ class RowOut(BaseModel):
     interaction: dict[str, Any]
     evidence: list[dict[str, Any]]
     cells: list[str]
+    asked: bool = Field(description="found in stored vectors, not told live")
 
 
 class AnswerOut(BaseModel):
@@ -72,8 +73,11 @@ class PageOut(BaseModel):
     next_offset: int | None
 
 
-def make_api(sessions: Sessions, token: str) -> FastAPI:
-    """Raises `StorageError` if the token is too short to keep anybody out."""
+def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None) -> FastAPI:
+    """Without `open_verbs` only what was seen live is answered.
+
+    Raises `StorageError` if the token is too short to keep anybody out.
+    """
     if len(token) < 16:
         raise StorageError("the API's token has fewer than 16 characters: choose a longer one")
     api = FastAPI(title="hoi-stream", version="1", description="Who did what with what.")
@@ -94,11 +98,14 @@ def make_api(sessions: Sessions, token: str) -> FastAPI:
         _read(sessions, lambda session: latest(session, limit=1))
         return {"status": "ok"}
 
+    _add_asking(api, sessions, Depends(check), open_verbs)
     _add_reading(api, sessions, Depends(check))
     return api
 
 
-def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
+def _add_asking(
+    api: FastAPI, sessions: Sessions, checked: Any, open_verbs: OpenVerbs | None
+) -> None:
     @api.get("/ask", dependencies=[checked])
     def ask(
         q: Annotated[str, Query(description="the question, in English")],
@@ -114,7 +121,7 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
         last = min(now, until) if until is not None else now
 
         def read(session: ReadSession) -> Answer:
-            asked = understand_stored(session, q, now=now, zone=place)
+            asked = understand_stored(session, q, now=now, zone=place, open_verbs=open_verbs)
             return answer(
                 session,
                 asked,
@@ -123,9 +130,13 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
                 camera=camera,
                 limit=limit,
                 offset=offset,
+                open_verbs=open_verbs,
             )
 
         return _answer_out(_read(sessions, read), last, offset)
+
+
+def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
 
     @api.get("/interactions", dependencies=[checked])
     def interactions(
@@ -204,6 +215,7 @@ def _answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
             interaction=_out(row.interaction),
             evidence=[_out(one) for one in row.evidence],
             cells=list(row.cells),
+            asked=row.asked,
         )
         for row in found.rows
     ]

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from storage.ask import answer, person_label, understand_stored
+from storage.ask import OpenVerbs, answer, person_label, understand_stored
 from storage.database import ReadSession, Sessions, make_engine, make_sessions, upgrade
 from storage.errors import StorageError
 from storage.interactions import Box, Interaction
@@ -76,15 +76,20 @@ def ask(
     camera: str | None,
     now: datetime,
     correction: Correction | None = None,
+    _open_verbs: OpenVerbs | None = None,
 ) -> Reply:
     """Raises `StorageError` with a line for the user."""
 
     def read(session: ReadSession) -> Reply:
-        asked = understand_stored(session, question, now=now, zone=now.tzinfo or UTC)
+        asked = understand_stored(
+            session, question, now=now, zone=now.tzinfo or UTC, open_verbs=_open_verbs
+        )
         if correction is not None:
-            clause = replace(asked.clause, verbs=correction.verbs, objects=correction.objects)
+            phrases = tuple(v for v in correction.verbs if v in asked.clause.phrases)
+            verbs = tuple(v for v in correction.verbs if v not in phrases)
+            clause = replace(asked.clause, verbs=verbs, phrases=phrases, objects=correction.objects)
             asked = replace(asked, clause=clause, camera=correction.camera, answerable=True)
-        found = answer(session, asked, since=since, camera=camera)
+        found = answer(session, asked, since=since, camera=camera, open_verbs=_open_verbs)
         rows = [row.cells for row in found.rows]
         return Reply(
             pd.DataFrame(rows, columns=list(found.columns)),
@@ -93,7 +98,9 @@ def ask(
             tuple(map(str, found.understood)),
             found.not_understood,
             tuple(_pictures([row.interaction for row in found.rows], Path(media))),
-            Correction(asked.clause.verbs, asked.clause.objects, asked.camera),
+            Correction(
+                (*asked.clause.verbs, *asked.clause.phrases), asked.clause.objects, asked.camera
+            ),
             found.answerable,
         )
 

@@ -44,6 +44,13 @@ class OpenVerbs:
     least: float = 0.5  # probability from which on it is told
     every: timedelta = timedelta(seconds=5)  # between two samples of a pair, as the run stored them
 
+    @classmethod
+    def of(cls, speaks: Speaks, every_seconds: float | None) -> "OpenVerbs":
+        """As the settings have the samples; None: there are none."""
+        return (
+            cls(speaks) if every_seconds is None else cls(speaks, every=timedelta(0, every_seconds))
+        )
+
 
 def sentence_of(phrase: str) -> str:
     """ "lean on" -> "a photo of a person leaning on an object", as vocabularies say it."""

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from configs.settings import Settings
 from models.speech import BundleSpeech
@@ -31,9 +31,7 @@ def answer_question(
 
 def open_verbs(settings: Settings) -> OpenVerbs:
     """Any verb, by the text towers of the installed bundles and of the one of the settings."""
-    every = settings.vectors.every_seconds
-    apart = {} if every is None else {"every": timedelta(seconds=every)}
-    return OpenVerbs(BundleSpeech(settings.bundle), **apart)
+    return OpenVerbs.of(BundleSpeech(settings.bundle), settings.vectors.every_seconds)
 
 
 def to_csv(answer: Answer) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from dashboard import reads
+from storage.ask import OpenVerbs
 from storage.errors import StorageError
 
 EXAMPLES = ("who picked up what", "who put down what", "who held a cup", "did anyone kick a ball")
@@ -20,7 +21,7 @@ _PERSON_COLOUR, _THING_COLOUR = (220, 60, 50), (40, 150, 90)
 _MOST_PICTURES, _PER_ROW = 12, 4
 
 
-def render(url: str, media: str) -> None:
+def render(url: str, media: str, known: OpenVerbs | None = None) -> None:
     st.title("Who did what with what?")
     question, since, camera = _form(url)
     if not question.strip():
@@ -28,10 +29,10 @@ def render(url: str, media: str) -> None:
         return
     try:
         now = datetime.now(UTC).replace(microsecond=0).astimezone()
-        reply = reads.ask(url, media, question, since, camera, now)
+        reply = reads.ask(url, media, question, since, camera, now, _open_verbs=known)
         correction = _correct(url, question, reply.meant)
         if correction != reply.meant:
-            reply = reads.ask(url, media, question, since, camera, now, correction)
+            reply = reads.ask(url, media, question, since, camera, now, correction, known)
     except StorageError as error:
         st.error(str(error))
         return
@@ -111,7 +112,7 @@ def _show(reply: reads.Reply) -> None:
     st.subheader(reply.summary)
     st.dataframe(reply.table, key="answer", hide_index=True, width="stretch")
     if len(reply.table) < reply.total:
-        st.caption(f"The newest {len(reply.table)} of {reply.total}.")
+        st.caption(f"The first {len(reply.table)} of {reply.total}.")
     shown = reply.pictures[:_MOST_PICTURES]
     for start in range(0, len(shown), _PER_ROW):
         columns = st.columns(_PER_ROW)
