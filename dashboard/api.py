@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -21,6 +22,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime, BaseModel, Field
 
 from storage.ask import Answer, AskError, OpenVerbs, answer, understand_stored
+from storage.certainty import PER_DAY
+from storage.chances import Judgement
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
 from storage.interactions import Interaction
@@ -49,7 +52,21 @@ class RowOut(BaseModel):
     interaction: dict[str, Any]
     evidence: list[dict[str, Any]]
     cells: list[str]
+    by_chance: float | None = Field(
+        description="how likely a moment scores so high in which it did not happen"
+    )
     asked: bool = Field(description="found in stored vectors, not told live")
+
+
+class CertaintyOut(BaseModel):
+    """Of a verb that nobody configured; without a threshold too little is stored to tell."""
+
+    phrase: str
+    moments: int
+    per_day: float
+    threshold: float | None
+    low: float | None
+    high: float | None
 
 
 class AnswerOut(BaseModel):
@@ -64,6 +81,7 @@ class AnswerOut(BaseModel):
     rows: list[RowOut]
     understood: list[SpanOut]
     not_understood: list[str]
+    certainty: list[CertaintyOut]
     as_of: datetime
     next_offset: int | None
 
@@ -115,13 +133,17 @@ def _add_asking(
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
         zone: Annotated[str, Query(description="in which 'today' is meant")] = "UTC",
+        per_day: Annotated[
+            float, Query(gt=0, description="false alarms of a verb that nobody configured")
+        ] = PER_DAY,
     ) -> AnswerOut:
         now = datetime.now(UTC)
         place = _zone(zone)
         last = min(now, until) if until is not None else now
+        known = None if open_verbs is None else replace(open_verbs, per_day=per_day)
 
         def read(session: ReadSession) -> Answer:
-            asked = understand_stored(session, q, now=now, zone=place, open_verbs=open_verbs)
+            asked = understand_stored(session, q, now=now, zone=place, open_verbs=known)
             return answer(
                 session,
                 asked,
@@ -130,7 +152,7 @@ def _add_asking(
                 camera=camera,
                 limit=limit,
                 offset=offset,
-                open_verbs=open_verbs,
+                open_verbs=known,
             )
 
         return _answer_out(_read(sessions, read), last, offset)
@@ -215,6 +237,7 @@ def _answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
             interaction=_out(row.interaction),
             evidence=[_out(one) for one in row.evidence],
             cells=list(row.cells),
+            by_chance=row.by_chance,
             asked=row.asked,
         )
         for row in found.rows
@@ -229,8 +252,22 @@ def _answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
         rows=rows,
         understood=[SpanOut(**vars(span)) for span in found.understood],
         not_understood=list(found.not_understood),
+        certainty=[_certainty_out(judgement) for judgement in found.certainty],
         as_of=as_of,
         next_offset=shown if found.rows and shown < found.total else None,
+    )
+
+
+def _certainty_out(judged: Judgement) -> CertaintyOut:
+    known = judged.chance
+    low, high = (None, None) if known is None else known.between(judged.threshold)
+    return CertaintyOut(
+        phrase=judged.phrase,
+        moments=judged.moments,
+        per_day=judged.per_day,
+        threshold=None if known is None else judged.threshold,
+        low=low,
+        high=high,
     )
 
 

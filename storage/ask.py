@@ -8,12 +8,15 @@ with sessions() as session:
 With an `OpenVerbs` any verb can be asked for, also over video that is long gone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from storage.chances import Judgement
 from storage.filters import Filters
 from storage.grammar import understand
 from storage.interactions import Interaction
@@ -46,6 +49,7 @@ class Row:
     interaction: Interaction
     evidence: tuple[Interaction, ...]
     cells: tuple[str, ...]
+    by_chance: float | None = None  # how likely a moment scores so high in which it did not happen
 
     @property
     def asked(self) -> bool:
@@ -67,6 +71,7 @@ class Answer:
     understood: tuple[Span, ...]
     not_understood: tuple[str, ...]
     answerable: bool  # False: without the words not understood it would be another question
+    certainty: tuple[Judgement, ...] = ()  # of verbs that nobody configured
 
 
 @dataclass
@@ -78,6 +83,8 @@ class _Found:
     number: int | None = None
     complete: bool = True
     notes: tuple[str, ...] = ()  # which bundles could not be asked
+    certainty: tuple[Judgement, ...] = ()
+    by_chance: Mapping[UUID, float] = field(default_factory=dict)  # p-values by interaction
 
 
 def understand_stored(
@@ -141,6 +148,7 @@ def answer(
     else:
         found = _listed(session, question, filters, limit, offset)
     found.notes = tuple(retrieval.notes)
+    found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     return _answer(question, found)
 
 
@@ -196,7 +204,12 @@ def _answer(question: Question, found: _Found) -> Answer:
     asked = question.form is Form.YES_NO and question.answerable
     return Answer(
         rows=tuple(
-            Row(one.interaction, one.evidence, tuple(_cell(one, column) for column in columns))
+            Row(
+                one.interaction,
+                one.evidence,
+                tuple(_cell(one, column) for column in columns),
+                found.by_chance.get(one.interaction.id),
+            )
             for one in found.matches
         ),
         columns=columns,
@@ -208,6 +221,7 @@ def _answer(question: Question, found: _Found) -> Answer:
         understood=question.understood,
         not_understood=question.not_understood,
         answerable=question.answerable,
+        certainty=found.certainty,
     )
 
 
@@ -217,7 +231,7 @@ def _summary(question: Question, found: _Found) -> str:
     parts = [_short(question.form, found)]
     if not found.complete:
         parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")
-    parts += found.notes
+    parts += [*found.notes, *map(str, found.certainty)]
     return "; ".join(parts)
 
 

@@ -1,5 +1,6 @@
 """Moments of verbs that nobody configured, found in the pair vectors that are stored."""
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from functools import partial
 import numpy as np
 from sqlalchemy.orm import Session
 
+from storage.chances import Judgement, judge
 from storage.filters import Filters
 from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
 from storage.question import Clause
@@ -42,6 +44,8 @@ class Retrieval:
         self._session, self._how = session, how
         self._bundles: list[str] | None = None
         self.notes: dict[str, None] = {}  # in order, each once
+        self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
+        self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
         self.complete = True
 
     def asked(self, clause: Clause) -> list[Asked]:
@@ -83,9 +87,10 @@ class Retrieval:
         sentences = [sentence_of(phrase) for phrase in (*asked.phrases, *asked.contrasts)]
         prototypes = self._how.speaks.prototypes(asked.bundle, sentences)
         scores = score_vectors(self._session, asked.bundle, prototypes, filters)
+        self._judge(asked, prototypes, filters)
         found = []
         for column, phrase in enumerate(asked.phrases):
-            evidence = self._evidence(scores, column, len(asked.phrases))
+            evidence = self._evidence(scores, column, asked)
             windows = find_windows(
                 scores.pair,
                 scores.seconds,
@@ -96,20 +101,59 @@ class Retrieval:
             if len(windows) > MOST_MOMENTS:
                 self.complete = False
                 windows = sorted(windows, key=lambda w: -w.score)[:MOST_MOMENTS]
-            found += told(self._session, scores, phrase, windows)
+            moments = told(self._session, scores, phrase, windows)
+            self._note_chance(asked.bundle, phrase, moments)
+            found += moments
         return found
 
-    def _evidence(self, scores: VectorScores, column: int, phrases: int) -> Floats:
-        """Log-odds (N,) of one verb, no more than by how much it exceeds what it must not be."""
+    def _judge(self, asked: Asked, prototypes: Floats, filters: Filters) -> None:
+        """Against all that these cameras have stored of such things, at whatever time."""
         assert self._how is not None
+        missing = [p for p in asked.phrases if (asked.bundle, p) not in self.judgements]
+        if self._how.per_day is None or not missing:
+            return
+        near: Filters = {
+            "camera": filters.get("camera"),
+            "object_classes": filters.get("object_classes"),
+        }
+        rows = prototypes[[asked.phrases.index(phrase) for phrase in missing]]
+        every = score_vectors(self._session, asked.bundle, rows, near)
+        for column, phrase in enumerate(missing):
+            self.judgements[asked.bundle, phrase] = judge(
+                phrase, every, column, per_day=self._how.per_day
+            )
+
+    def _note_chance(self, bundle: str, phrase: str, found: Sequence[Interaction]) -> None:
+        judgement = self.judgements.get((bundle, phrase))
+        if judgement is None or judgement.chance is None or self._how is None:
+            return
+        scale, _ = self._how.speaks.calibration(bundle)
+        for one in found:
+            odds = np.log(max(one.peak_score, 1e-12)) - np.log(max(1 - one.peak_score, 1e-12))
+            logit = judgement.threshold + float(odds) / scale
+            self.by_chance[one.id] = judgement.chance.p_value(logit)
+
+    def _evidence(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
+        """Log-odds (N,) of one verb, no more than by how much it exceeds what it must not be.
+
+        They are 0 at the score that is reached by chance as often as was chosen.
+        """
+        assert self._how is not None
+        phrases = len(asked.phrases)
         scale, bias = self._how.speaks.calibration(scores.bundle)
         logits = scores.logits[:, column]
         calibrate = self._how.calibrate
-        evidence = scale * logits + bias if calibrate is None else calibrate(scores, column)
+        judgement = self.judgements.get((scores.bundle, asked.phrases[column]))
+        if judgement is not None and judgement.chance is not None:
+            bias = -scale * judgement.threshold
+        evidence: Floats = scale * logits + bias
+        if calibrate is not None:
+            evidence = calibrate(scores, column)
         others = scores.logits[:, phrases:]
         if others.shape[1] == 0:
             return evidence
-        return np.minimum(evidence, scale * (logits - others.max(axis=1)))
+        contrasted: Floats = np.minimum(evidence, scale * (logits - others.max(axis=1)))
+        return contrasted
 
 
 def order_of(one: Interaction, *, upwards: bool) -> tuple[timedelta, str]:

@@ -42,6 +42,7 @@ class OpenVerbs:
     speaks: Speaks
     calibrate: Calibrate | None = None  # None: the bundle's own scale and bias
     least: float = 0.5  # probability from which on it is told
+    per_day: float | None = None  # false alarms; None: what the calibration says is believed
     every: timedelta = timedelta(seconds=5)  # between two samples of a pair, as the run stored them
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from configs.settings import Settings
@@ -12,15 +13,20 @@ from storage.maintenance import bring_up_to_date
 
 
 def answer_question(
-    settings: Settings, question: str, *, since: datetime | None = None, camera: str | None = None
+    settings: Settings,
+    question: str,
+    *,
+    since: datetime | None = None,
+    camera: str | None = None,
+    per_day: float | None = None,
 ) -> Answer:
-    """What the database knows about it."""
+    """What the database knows about it; `per_day` false alarms of a verb nobody configured."""
     engine = make_engine(settings.database.url)
     try:
         bring_up_to_date(engine, settings.backups)
         with make_sessions(engine)() as session:
             now = datetime.now(UTC).astimezone()  # where who asks is
-            known = open_verbs(settings)
+            known = replace(open_verbs(settings), per_day=per_day)
             asked = understand_stored(
                 session, question, now=now, zone=now.tzinfo or UTC, open_verbs=known
             )

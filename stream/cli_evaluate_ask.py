@@ -29,6 +29,9 @@ def evaluate_ask(
     hours: HoursOption = None,
     questions: QuestionsOption = 300,
     bundle: BundleOption = None,
+    false_alarms: Annotated[
+        bool, typer.Option("--false-alarms", help="Chosen false alarms a day against observed.")
+    ] = False,
     mistakes: MistakesOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")] = False,
 ) -> None:
@@ -67,12 +70,15 @@ def evaluate_ask(
             takes,
             cache,
             questions=questions,
+            false_alarms=false_alarms,
             on_frame=lambda: progress.advance(watching),
         )
     if as_json:
         typer.echo(json.dumps(_to_dict(report)))
         return
     _show(report)
+    if false_alarms and not report.chances:
+        complain(f"bundle {chosen.name} hears no text: no false alarms of new verbs to count")
     if mistakes:
         _show_mistakes(report)
 
@@ -83,6 +89,15 @@ def _show(report: "AskReport") -> None:
             ("kind", "questions", "R@1", "R@5", "AUROC", "exact"),
             [_cells(row) for row in rows],
             title=f"{name}: {report.clips} held-out clips, {report.minutes:.1f} minutes",
+        )
+    if report.chances:
+        show_rows(
+            ("chosen a day", "expected", "observed", "verbs within a factor of 2"),
+            [
+                (f"{row.per_day:g}", f"{row.expected:.1f}", str(row.observed), f"{row.near:.2f}")
+                for row in report.chances
+            ],
+            title="false alarms in the other half of the footage, twenty new verbs",
         )
 
 
@@ -108,7 +123,8 @@ def _show_mistakes(report: "AskReport") -> None:
 def _to_dict(report: "AskReport") -> dict[str, object]:
     """Numbers that are not there are null: JSON knows no NaN."""
     tables = {name: [asdict(row) for row in rows] for name, rows in report.tables.items()}
-    row = {"clips": report.clips, "minutes": report.minutes, "tables": tables}
+    row: dict[str, object] = {"clips": report.clips, "minutes": report.minutes, "tables": tables}
+    row["false_alarms"] = [asdict(chance) for chance in report.chances]
     text = json.dumps(row).replace("NaN", "null")
     found: dict[str, object] = json.loads(text)
     return found

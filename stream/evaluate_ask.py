@@ -8,33 +8,43 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import supervision as sv
 
 from models.bundle import Bundle
 from models.datasets.detections import DetectionCache
 from models.evaluation.ask_questions import Asked
 from models.evaluation.ask_scores import KindRow, Outcome, Reply, mark, table
+from models.evaluation.ask_words import WORDS
 from models.evaluation.asking import make_questions
 from models.evaluation.diary import Diary, Found
 from models.pairs import PairScores
 from models.scorer import PairScorer
+from models.speech import BundleSpeech
 from models.tracker import Tracker
 from models.vocabulary import Vocabulary
 from models.world.truth import ACTS, PICK_UP, PUT_DOWN
 from storage.ask import answer
+from storage.certainty import find_moments
+from storage.chances import APART
 from storage.database import Sessions, make_engine, make_sessions, upgrade
+from storage.filters import Filters
 from storage.grammar import understand
 from storage.interactions import Interaction
 from storage.names import cameras
 from storage.outbox import Outbox
 from storage.question import AskError, Question
 from storage.relay import DatabaseSink, Relay
+from storage.sequences import clause_filters
+from storage.speech import OpenVerbs, Speaks
+from storage.vector_rows import look_at, score_vectors
 from stream.careful import Careful, Quarantine
 from stream.deliver import Deliver
+from stream.evaluate_chances import ChanceRow, evaluate_chances
 from stream.events import EventMaker, Lifecycle
 from stream.footage import NOW, Take, watch
 from stream.frames import DetectedFrame, Image, Round
@@ -45,6 +55,7 @@ from stream.track import Track
 
 OPEN_VERBS = frozenset(("read", "push", "talk on"))  # left out of the vocabulary
 _SAMPLE_SECONDS = 1.0  # how often vectors of pairs are kept
+_EVERY = timedelta(seconds=_SAMPLE_SECONDS)
 _ROWS = 50
 _FLUSH_SECONDS = 120.0
 
@@ -57,6 +68,7 @@ class AskReport:
     minutes: float
     tables: Mapping[str, Sequence[KindRow]]
     outcomes: Sequence[Outcome] = field(repr=False)  # of the program
+    chances: Sequence[ChanceRow] = ()  # none: not asked for, or the bundle hears no text
 
 
 def evaluate_ask(
@@ -66,6 +78,7 @@ def evaluate_ask(
     cache: DetectionCache,
     *,
     questions: int,
+    false_alarms: bool = False,
     on_frame: Callable[[], None] = lambda: None,
 ) -> AskReport:
     """Watches the takes, asks, and marks the answers."""
@@ -75,37 +88,50 @@ def evaluate_ask(
         vocabulary = without(bundle.vocabulary, OPEN_VERBS)
         rounds = watch(takes, cache, on_frame=on_frame)
         record(bundle, vocabulary, scorer, rounds, sessions, Path(folder))
-        program = Program(sessions, vocabulary)
+        speech = _speech(bundle, vocabulary)
+        program = Program(sessions, vocabulary, speech)
         prior = _prior()
         answers = {
             "program": [mark(diary, one, program.answer(one)) for one in asked],
             "object prior": [mark(diary, one, program.by_prior(one, prior)) for one in asked],
         }
+        if speech is not None:
+            plain = PlainText(sessions, bundle, speech)
+            answers["plain sentences"] = [
+                mark(diary, one, plain.answer(one, program.understood(one))) for one in asked
+            ]
+        chances: Sequence[ChanceRow] = ()
+        if false_alarms and speech is not None:
+            chances = evaluate_chances(sessions, speech, bundle.hash, takes)
     minutes = sum(take.truth.frames[-1].seconds for take in takes) / 60
     tables = {name: table(outcomes) for name, outcomes in answers.items()}
-    return AskReport(len(takes), minutes, tables, answers["program"])
+    return AskReport(len(takes), minutes, tables, answers["program"], chances)
 
 
 class Program:
     """The program's own answers, and those of one that ignores verbs."""
 
-    def __init__(self, sessions: Sessions, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, sessions: Sessions, vocabulary: Vocabulary, speech: Speaks | None = None
+    ) -> None:
+        """`speech`: without it nobody can be asked for other verbs."""
         self._sessions, self._vocabulary = sessions, vocabulary
+        self._how = None if speech is None else OpenVerbs(speech, every=_EVERY)
 
     def answer(self, asked: Asked) -> Reply:
-        question = self._understood(asked)
+        question = self.understood(asked)
         return Reply((), understood=False) if question is None else self._reply(question)
 
     def by_prior(self, asked: Asked, prior: Mapping[tuple[str, str], float]) -> Reply:
         """Whatever was done with such a thing, by how often the verb goes with the thing."""
-        question = self._understood(asked)
+        question = self.understood(asked)
         if question is None:
             return Reply((), understood=False)
         reply = self._reply(replace(question, clause=replace(question.clause, verbs=())))
         score = prior.get((asked.verb, asked.thing), 0.0)
         return replace(reply, rows=tuple(replace(row, score=score) for row in reply.rows))
 
-    def _understood(self, asked: Asked) -> Question | None:
+    def understood(self, asked: Asked) -> Question | None:
         with self._sessions() as session:
             try:
                 question = understand(
@@ -115,6 +141,7 @@ class Program:
                     cameras=cameras(session),
                     now=NOW,
                     zone=UTC,
+                    open_verbs=self._how is not None,
                 )
             except AskError:
                 return None
@@ -122,9 +149,66 @@ class Program:
 
     def _reply(self, question: Question) -> Reply:
         with self._sessions() as session:
-            found = answer(session, question, until=NOW, limit=_ROWS)
+            try:
+                found = answer(session, question, until=NOW, limit=_ROWS, open_verbs=self._how)
+            except AskError:
+                return Reply((), understood=False)
         rows = tuple(_found(row.interaction) for row in found.rows)
         return Reply(rows, found.number, found.yes)
+
+
+class PlainText:
+    """How near stored vectors are to one sentence with verb and thing: no events, no threshold."""
+
+    def __init__(self, sessions: Sessions, bundle: Bundle, speech: Speaks) -> None:
+        self._sessions, self._bundle, self._speech = sessions, bundle, speech
+
+    def answer(self, asked: Asked, question: Question | None) -> Reply:
+        """The nearest moments within the question's places, times and looks; order is not known."""
+        if question is None or not asked.verb:
+            return Reply((), understood=question is not None)
+        prototypes = self._speech.prototypes(self._bundle.hash, [_sentence(asked)])
+        with self._sessions() as session:
+            filters: Filters = {
+                "camera": question.camera,
+                "since": question.since,
+                "until": min(question.until or NOW, NOW),
+                **clause_filters(session, replace(question.clause, verbs=(), phrases=())),
+            }
+            scores = score_vectors(session, self._bundle.hash, prototypes, filters)
+            logits = scores.logits[:, 0].astype(np.float64)
+            rows = find_moments(logits, scores.pair, scores.seconds, APART)
+            rows = rows[np.argsort(-logits[rows], kind="stable")][:_ROWS]
+            views = look_at(session, scores, rows.tolist())
+        found = []
+        for row in rows.tolist():
+            view, at = views[row], float(scores.seconds[row])
+            found.append(
+                Found(view.camera, at, at, at, view.human_box, view.object_box, logits[row])
+            )
+        return Reply(tuple(found))
+
+
+def _sentence(asked: Asked) -> str:
+    gerund = WORDS[asked.verb].gerund.format(f"a {asked.thing}")
+    return f"a photo of a person {gerund}"
+
+
+class _Narrow:
+    """The text tower of a bundle that was watched with fewer verbs."""
+
+    def __init__(self, speech: Speaks, vocabulary: Vocabulary) -> None:
+        self._speech, self._vocabulary = speech, vocabulary
+        self.silence, self.prototypes = speech.silence, speech.prototypes
+        self.calibration = speech.calibration
+
+    def verbs(self, _bundle: str) -> Sequence[str]:
+        return self._vocabulary.verb_names
+
+
+def _speech(bundle: Bundle, vocabulary: Vocabulary) -> Speaks | None:
+    speech = BundleSpeech(str(bundle.folder))
+    return None if speech.silence(bundle.hash) else _Narrow(speech, vocabulary)
 
 
 def record(

@@ -151,3 +151,12 @@ FIRST_LAST = {
     "first": ("who was the first to {base}", "who {past} first", "who {past} the earliest"),
     "last": ("who was the last to {base}", "who {past} last", "the last person who {past}"),
 }
+
+# Verbs that no vocabulary has, and what people of the world do when one would say so.
+NEW = {
+    **{"clutch": "hold", "grip": "hold", "transport": "carry", "lug": "carry", "lift": "pick up"},
+    **{"grab": "pick up", "sip from": "drink with", "drink from": "drink with", "study": "read"},
+    **{"rest on": "sit on", "stand upon": "stand on", "travel on": "ride", "shove": "push"},
+    **{"drag": "pull", "tug": "pull", "boot": "kick", "toss": "throw", "hurl": "throw"},
+    **{"unfold": "open", "speak on": "talk on"},
+}
