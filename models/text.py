@@ -1,6 +1,7 @@
 """Phrases to vectors with CLIP's text tower; what a vector is compared with is not known here."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
-TextTower = CLIP | TextTransformer  # whole or without pictures: the names inside are the same
+# Whole or without pictures: the names inside are the same.
+TextTower: TypeAlias = CLIP | TextTransformer
 Tokenizer = Callable[[Sequence[str]], Tensor]
 BATCH = 64  # phrases in one pass: bounds memory, 64 x 77 tokens
 

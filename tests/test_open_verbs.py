@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from sqlalchemy.orm import Session, sessionmaker
 
 from models.bundle import Bundle, load_bundle, write_manifest
@@ -176,7 +177,8 @@ def with_verbs(bundle: Bundle, folder: Path, verbs: tuple[Verb, ...]) -> Bundle:
     folder.mkdir()
     words = Vocabulary("other", verbs, WORDS.objects, ((0, 1), (), (0, 1)))
     model = load_cmmp(SECTION, bundle.folder, WORDS)
-    model.hear([verb.sentence for verb in verbs], ["a person", "a cup", "a ball"])
+    with torch.no_grad():
+        model.prototypes = model.encode_prompts([verb.sentence for verb in verbs])
     save_cmmp(model, SECTION, folder)
     manifest = bundle.manifest.model_copy(
         update={"vocabulary": words.to_dict(), "calibration": {}, "name": folder.name}
