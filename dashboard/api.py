@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -20,7 +21,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime, BaseModel, Field
 
-from storage.ask import Answer, AskError, answer, understand_stored
+from storage.ask import Answer, AskError, OpenVerbs, answer, understand_stored
+from storage.certainty import PER_DAY
+from storage.chances import Judgement
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
 from storage.interactions import Interaction
@@ -49,6 +52,21 @@ class RowOut(BaseModel):
     interaction: dict[str, Any]
     evidence: list[dict[str, Any]]
     cells: list[str]
+    by_chance: float | None = Field(
+        description="how likely a moment scores so high in which it did not happen"
+    )
+    asked: bool = Field(description="found in stored vectors, not told live")
+
+
+class CertaintyOut(BaseModel):
+    """Of a verb that nobody configured; without a threshold too little is stored to tell."""
+
+    phrase: str
+    moments: int
+    per_day: float
+    threshold: float | None
+    low: float | None
+    high: float | None
 
 
 class AnswerOut(BaseModel):
@@ -63,6 +81,7 @@ class AnswerOut(BaseModel):
     rows: list[RowOut]
     understood: list[SpanOut]
     not_understood: list[str]
+    certainty: list[CertaintyOut]
     as_of: datetime
     next_offset: int | None
 
@@ -72,8 +91,11 @@ class PageOut(BaseModel):
     next_offset: int | None
 
 
-def make_api(sessions: Sessions, token: str) -> FastAPI:
-    """Raises `StorageError` if the token is too short to keep anybody out."""
+def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None) -> FastAPI:
+    """Without `open_verbs` only what was seen live is answered.
+
+    Raises `StorageError` if the token is too short to keep anybody out.
+    """
     if len(token) < 16:
         raise StorageError("the API's token has fewer than 16 characters: choose a longer one")
     api = FastAPI(title="hoi-stream", version="1", description="Who did what with what.")
@@ -94,11 +116,14 @@ def make_api(sessions: Sessions, token: str) -> FastAPI:
         _read(sessions, lambda session: latest(session, limit=1))
         return {"status": "ok"}
 
+    _add_asking(api, sessions, Depends(check), open_verbs)
     _add_reading(api, sessions, Depends(check))
     return api
 
 
-def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
+def _add_asking(
+    api: FastAPI, sessions: Sessions, checked: Any, open_verbs: OpenVerbs | None
+) -> None:
     @api.get("/ask", dependencies=[checked])
     def ask(
         q: Annotated[str, Query(description="the question, in English")],
@@ -108,13 +133,17 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
         zone: Annotated[str, Query(description="in which 'today' is meant")] = "UTC",
+        per_day: Annotated[
+            float, Query(gt=0, description="false alarms of a verb that nobody configured")
+        ] = PER_DAY,
     ) -> AnswerOut:
         now = datetime.now(UTC)
         place = _zone(zone)
         last = min(now, until) if until is not None else now
+        known = None if open_verbs is None else replace(open_verbs, per_day=per_day)
 
         def read(session: ReadSession) -> Answer:
-            asked = understand_stored(session, q, now=now, zone=place)
+            asked = understand_stored(session, q, now=now, zone=place, open_verbs=known)
             return answer(
                 session,
                 asked,
@@ -123,9 +152,13 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
                 camera=camera,
                 limit=limit,
                 offset=offset,
+                open_verbs=known,
             )
 
         return _answer_out(_read(sessions, read), last, offset)
+
+
+def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
 
     @api.get("/interactions", dependencies=[checked])
     def interactions(
@@ -204,6 +237,8 @@ def _answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
             interaction=_out(row.interaction),
             evidence=[_out(one) for one in row.evidence],
             cells=list(row.cells),
+            by_chance=row.by_chance,
+            asked=row.asked,
         )
         for row in found.rows
     ]
@@ -217,8 +252,22 @@ def _answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
         rows=rows,
         understood=[SpanOut(**vars(span)) for span in found.understood],
         not_understood=list(found.not_understood),
+        certainty=[_certainty_out(judgement) for judgement in found.certainty],
         as_of=as_of,
         next_offset=shown if found.rows and shown < found.total else None,
+    )
+
+
+def _certainty_out(judged: Judgement) -> CertaintyOut:
+    known = judged.chance
+    low, high = (None, None) if known is None else known.between(judged.threshold)
+    return CertaintyOut(
+        phrase=judged.phrase,
+        moments=judged.moments,
+        per_day=judged.per_day,
+        threshold=None if known is None else judged.threshold,
+        low=low,
+        high=high,
     )
 
 

@@ -7,6 +7,14 @@ import streamlit as st
 
 from configs.settings import SettingsError, load
 from dashboard.views import ask, latest, timeline
+from models.speech import BundleSpeech
+from storage.ask import OpenVerbs
+
+
+@st.cache_resource
+def _speech(bundle: str) -> BundleSpeech:
+    """One for all visitors: text towers are large."""
+    return BundleSpeech(bundle)
 
 
 def main() -> None:
@@ -17,8 +25,9 @@ def main() -> None:
         st.error(str(error))
         st.stop()
     url, media = settings.database.url, str(settings.media.absolute())
+    known = OpenVerbs.of(_speech(settings.bundle), settings.vectors.every_seconds)
     pages = [
-        st.Page(lambda: ask.render(url, media), title="Ask", url_path="ask", default=True),
+        st.Page(lambda: ask.render(url, media, known), title="Ask", url_path="ask", default=True),
         st.Page(lambda: timeline.render(url), title="Timeline", url_path="timeline"),
         st.Page(lambda: latest.render(url), title="Latest", url_path="latest"),
     ]

@@ -9,7 +9,9 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from storage.ask import answer, person_label, understand_stored
+from storage.ask import OpenVerbs, answer, person_label, understand_stored
+from storage.certainty import PER_DAY
+from storage.chances import Judgement
 from storage.database import ReadSession, Sessions, make_engine, make_sessions, upgrade
 from storage.errors import StorageError
 from storage.interactions import Box, Interaction
@@ -42,6 +44,15 @@ class Correction:
 
 
 @dataclass(frozen=True)
+class Certainty:
+    """How often a verb that nobody configured is told by chance."""
+
+    told: str
+    curve: pd.DataFrame | None  # threshold, per day, low, high; None: too little is stored
+    threshold: float
+
+
+@dataclass(frozen=True)
 class Reply:
     """An answer as the page shows it."""
 
@@ -53,6 +64,7 @@ class Reply:
     pictures: tuple[Picture, ...]
     meant: Correction  # what was asked for, as the fields to correct it show it
     answerable: bool
+    certainty: tuple[Certainty, ...] = ()
 
 
 @st.cache_resource
@@ -76,15 +88,22 @@ def ask(
     camera: str | None,
     now: datetime,
     correction: Correction | None = None,
+    per_day: float = PER_DAY,
+    _open_verbs: OpenVerbs | None = None,
 ) -> Reply:
     """Raises `StorageError` with a line for the user."""
+    known = None if _open_verbs is None else replace(_open_verbs, per_day=per_day)
 
     def read(session: ReadSession) -> Reply:
-        asked = understand_stored(session, question, now=now, zone=now.tzinfo or UTC)
+        asked = understand_stored(
+            session, question, now=now, zone=now.tzinfo or UTC, open_verbs=known
+        )
         if correction is not None:
-            clause = replace(asked.clause, verbs=correction.verbs, objects=correction.objects)
+            phrases = tuple(v for v in correction.verbs if v in asked.clause.phrases)
+            verbs = tuple(v for v in correction.verbs if v not in phrases)
+            clause = replace(asked.clause, verbs=verbs, phrases=phrases, objects=correction.objects)
             asked = replace(asked, clause=clause, camera=correction.camera, answerable=True)
-        found = answer(session, asked, since=since, camera=camera)
+        found = answer(session, asked, since=since, camera=camera, open_verbs=known)
         rows = [row.cells for row in found.rows]
         return Reply(
             pd.DataFrame(rows, columns=list(found.columns)),
@@ -93,8 +112,11 @@ def ask(
             tuple(map(str, found.understood)),
             found.not_understood,
             tuple(_pictures([row.interaction for row in found.rows], Path(media))),
-            Correction(asked.clause.verbs, asked.clause.objects, asked.camera),
+            Correction(
+                (*asked.clause.verbs, *asked.clause.phrases), asked.clause.objects, asked.camera
+            ),
             found.answerable,
+            tuple(_certainty(judgement) for judgement in found.certainty),
         )
 
     return _read(url, read)
@@ -148,6 +170,13 @@ def _read(url: str, query: Callable[[ReadSession], T]) -> T:
     except StorageError:
         st.cache_resource.clear()  # a database that was away may be back at the next look
         raise
+
+
+def _certainty(judged: Judgement) -> Certainty:
+    chance = judged.chance
+    points = None if chance is None else [vars(point) for point in chance.curve()]
+    curve = None if points is None else pd.DataFrame(points)
+    return Certainty(str(judged), curve, judged.threshold)
 
 
 def _row(one: Interaction) -> tuple[object, ...]:

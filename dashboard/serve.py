@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from configs.settings import load
 from dashboard.api import make_api
+from models.speech import BundleSpeech
+from storage.ask import OpenVerbs
 from storage.database import make_engine, make_sessions, upgrade
 from storage.errors import StorageError
 
@@ -17,9 +19,11 @@ TOKEN_VARIABLE = "HOI_API_TOKEN"
 
 def serve() -> FastAPI:
     """The database is that of the settings, the token that of the environment."""
-    engine = make_engine(load(None).database.url)
+    settings = load(None)
+    engine = make_engine(settings.database.url)
     upgrade(engine, before=_refuse)
-    return make_api(make_sessions(engine), os.environ.get(TOKEN_VARIABLE, ""))
+    known = OpenVerbs.of(BundleSpeech(settings.bundle), settings.vectors.every_seconds)
+    return make_api(make_sessions(engine), os.environ.get(TOKEN_VARIABLE, ""), known)
 
 
 def _refuse(revision: str) -> None:

@@ -124,6 +124,14 @@ class Bundle:
     def path(self, name: str) -> Path:
         return self.folder / name
 
+    def verify(self, *names: str) -> None:
+        """Refuse files that are not those of the manifest."""
+        for name in dict.fromkeys(names):
+            if name not in self.manifest.files:
+                path = self.folder / MANIFEST
+                raise ModelError(f"{path}: {name} is used but has no hash under files")
+            _verify(self.folder, name, self.manifest.files[name])
+
 
 def home() -> Path:
     """Where bundles that the user adds live: `HOI_STREAM_HOME` or `~/.cache/hoi-stream`."""
@@ -152,6 +160,14 @@ def choose_bundle(name: str, *, detector_given: bool) -> str:
 
 def load_bundle(name: str) -> Bundle:
     """An installed bundle's name, or the path of a bundle's folder; every hash is checked."""
+    bundle = describe_bundle(name)
+    manifest = bundle.manifest
+    bundle.verify(*manifest.files, *manifest.detector.files, *manifest.scorer.files)
+    return bundle
+
+
+def describe_bundle(name: str) -> Bundle:
+    """Its manifest alone: `verify` the files before they are used."""
     installed = find_bundles()
     folder = installed.get(name, Path(name))
     text = _read(folder / MANIFEST, name, sorted(installed))
@@ -161,11 +177,6 @@ def load_bundle(name: str) -> Bundle:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ModelError(f"{folder / MANIFEST}: {where}: {first['msg']}") from error
-    for file, digest in manifest.files.items():
-        _verify(folder, file, digest)
-    for used in (*manifest.detector.files, *manifest.scorer.files):
-        if used not in manifest.files:
-            raise ModelError(f"{folder / MANIFEST}: {used} is used but has no hash under files")
     return Bundle(folder, manifest, hashlib.sha256(text.encode()).hexdigest()[:12])
 
 

@@ -1,20 +1,23 @@
 """Phrases to vectors with CLIP's text tower; what a vector is compared with is not known here."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from open_clip.model import CLIP
-from open_clip.transformer import ResidualAttentionBlock
+from open_clip.transformer import ResidualAttentionBlock, TextTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+# Whole or without pictures: the names inside are the same.
+TextTower: TypeAlias = CLIP | TextTransformer
 Tokenizer = Callable[[Sequence[str]], Tensor]
 BATCH = 64  # phrases in one pass: bounds memory, 64 x 77 tokens
 
 
-def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
+def encode_embedded(clip: TextTower, embedded: Tensor, ends: Tensor) -> Tensor:
     """Embedded tokens (n, 77, Wt), their ends (n,) -> features (n, D), not of unit length."""
     length = int(ends.max()) + 1  # causal: what stands behind the last end cannot matter
     x = embedded[:, :length] + clip.positional_embedding[:length]
@@ -24,7 +27,7 @@ def encode_embedded(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
     return features
 
 
-def encode_branches(clip: CLIP, stem: Tensor, branches: Tensor, ends: Tensor) -> Tensor:
+def encode_branches(clip: TextTower, stem: Tensor, branches: Tensor, ends: Tensor) -> Tensor:
     """Texts that begin alike: the common start (s, Wt), the rest of each (n, m, Wt) and its end in
     there (n,) -> features (n, D).
 
@@ -63,7 +66,7 @@ def _finish(block: ResidualAttentionBlock, x: Tensor, seen: Tensor) -> Tensor:
     return out
 
 
-def encode_tokens(clip: CLIP, tokens: Tensor) -> Tensor:
+def encode_tokens(clip: TextTower, tokens: Tensor) -> Tensor:
     """Token ids (n, 77) -> features (n, D), not of unit length."""
     return encode_embedded(clip, clip.token_embedding(tokens), tokens.argmax(-1))
 
@@ -95,7 +98,7 @@ class TokenTable(nn.Module):
 class TextEncoder:
     """Plain CLIP text features of any phrases."""
 
-    def __init__(self, clip: CLIP, tokenizer: Tokenizer) -> None:
+    def __init__(self, clip: TextTower, tokenizer: Tokenizer) -> None:
         self.clip = clip
         self.tokenizer = tokenizer
 

@@ -4,26 +4,35 @@ with sessions() as session:
     question = understand_stored(session, "who picked up what", now=datetime.now(UTC))
     for row in answer(session, question).rows:
         row.interaction, row.evidence, row.cells
+
+With an `OpenVerbs` any verb can be asked for, also over video that is long gone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from storage.chances import Judgement
 from storage.filters import Filters
 from storage.grammar import understand
 from storage.interactions import Interaction
 from storage.names import cameras, object_classes_seen, verbs_seen
+from storage.open_verbs import ASKED, Retrieval
 from storage.question import AskError, Form, Order, Question, Span
 from storage.reading import Encode
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
-from storage.sequences import Match, Matches, clause_filters
+from storage.sequences import Match, Matches, Source, clause_filters
+from storage.speech import OpenVerbs
+from storage.vector_rows import bundles_with_vectors
 
 __all__ = [
     "Answer",
     "AskError",
+    "OpenVerbs",
     "Question",
     "Row",
     "answer",
@@ -40,6 +49,12 @@ class Row:
     interaction: Interaction
     evidence: tuple[Interaction, ...]
     cells: tuple[str, ...]
+    by_chance: float | None = None  # how likely a moment scores so high in which it did not happen
+
+    @property
+    def asked(self) -> bool:
+        """Found in stored vectors, not told live."""
+        return self.interaction.config == ASKED
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,7 @@ class Answer:
     understood: tuple[Span, ...]
     not_understood: tuple[str, ...]
     answerable: bool  # False: without the words not understood it would be another question
+    certainty: tuple[Judgement, ...] = ()  # of verbs that nobody configured
 
 
 @dataclass
@@ -66,6 +82,9 @@ class _Found:
     total: int = 0
     number: int | None = None
     complete: bool = True
+    notes: tuple[str, ...] = ()  # which bundles could not be asked
+    certainty: tuple[Judgement, ...] = ()
+    by_chance: Mapping[UUID, float] = field(default_factory=dict)  # p-values by interaction
 
 
 def understand_stored(
@@ -75,16 +94,22 @@ def understand_stored(
     now: datetime,
     zone: tzinfo = UTC,
     encode: Encode | None = None,
+    open_verbs: OpenVerbs | None = None,
 ) -> Question:
-    """`understand` with the names that the database holds."""
+    """`understand` with the names that the database holds and the bundles see."""
+    verbs = set(verbs_seen(session))
+    if open_verbs is not None:
+        for bundle in bundles_with_vectors(session):
+            verbs.update(open_verbs.speaks.verbs(bundle))
     return understand(
         question,
-        verbs=verbs_seen(session),
+        verbs=verbs,
         objects=object_classes_seen(session),
         cameras=cameras(session),
         encode=encode,
         now=now,
         zone=zone,
+        open_verbs=open_verbs is not None,
     )
 
 
@@ -97,8 +122,12 @@ def answer(
     camera: str | None = None,
     limit: int = 50,
     offset: int = 0,
+    open_verbs: OpenVerbs | None = None,
 ) -> Answer:
-    """Only what fits all of the question: when nothing does, there are no rows."""
+    """Only what fits all of the question: when nothing does, there are no rows.
+
+    The newest come first, of what stored vectors are asked for the likeliest.
+    """
     conflict = camera is not None and question.camera not in (None, camera)
     if not question.answerable or conflict:
         return _answer(question, _Found([]))
@@ -107,15 +136,19 @@ def answer(
         "since": max((t for t in (since, question.since) if t is not None), default=None),
         "until": min((t for t in (until, question.until) if t is not None), default=None),
     }
-    matches = Matches(session, question, filters, most=MOST_COUNTED)
+    retrieval = Retrieval(session, open_verbs)
+    matches = Matches(Source(session, retrieval), question, filters, most=MOST_COUNTED)
+    asked = bool(retrieval.asked(question.clause))
     if question.order is Order.LONGEST:
         found = _longest(matches)
     elif question.order is not Order.NEWEST:
         found = _first(matches)
-    elif question.steps or question.form in (Form.PEOPLE, Form.THINGS):
-        found = _everything(matches, question.form, limit, offset)
+    elif asked or question.steps or question.form in (Form.PEOPLE, Form.THINGS):
+        found = _everything(matches, question.form, limit, offset, likeliest=asked)
     else:
         found = _listed(session, question, filters, limit, offset)
+    found.notes = tuple(retrieval.notes)
+    found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     return _answer(question, found)
 
 
@@ -134,17 +167,17 @@ def _longest(matches: Matches) -> _Found:
     return _Found(rows, len(rows), complete=matches.complete)
 
 
-def _everything(matches: Matches, form: Form, limit: int, offset: int) -> _Found:
-    found, different = _Found([]), set[str]()
-    for match in matches:
-        if offset <= found.total < offset + limit:
-            found.matches.append(match)
-        found.total += 1
-        one = match.interaction
-        different.add(one.human_track if form is Form.PEOPLE else one.object_track)
-    found.complete = matches.complete
+def _everything(
+    matches: Matches, form: Form, limit: int, offset: int, *, likeliest: bool
+) -> _Found:
+    every = list(matches)  # no more than MOST_COUNTED
+    if likeliest:
+        every.sort(key=lambda match: -match.interaction.peak_score)  # of equals the newest
+    found = _Found(every[offset : offset + limit], len(every), complete=matches.complete)
     if form in (Form.PEOPLE, Form.THINGS):
-        found.number = len(different)
+        ones = [match.interaction for match in every]
+        people = form is Form.PEOPLE
+        found.number = len({one.human_track if people else one.object_track for one in ones})
     return found
 
 
@@ -171,7 +204,12 @@ def _answer(question: Question, found: _Found) -> Answer:
     asked = question.form is Form.YES_NO and question.answerable
     return Answer(
         rows=tuple(
-            Row(one.interaction, one.evidence, tuple(_cell(one, column) for column in columns))
+            Row(
+                one.interaction,
+                one.evidence,
+                tuple(_cell(one, column) for column in columns),
+                found.by_chance.get(one.interaction.id),
+            )
             for one in found.matches
         ),
         columns=columns,
@@ -183,6 +221,7 @@ def _answer(question: Question, found: _Found) -> Answer:
         understood=question.understood,
         not_understood=question.not_understood,
         answerable=question.answerable,
+        certainty=found.certainty,
     )
 
 
@@ -192,6 +231,7 @@ def _summary(question: Question, found: _Found) -> str:
     parts = [_short(question.form, found)]
     if not found.complete:
         parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")
+    parts += [*found.notes, *map(str, found.certainty)]
     return "; ".join(parts)
 
 
@@ -212,7 +252,7 @@ def _short(form: Form, found: _Found) -> str:
 def _columns(question: Question) -> tuple[str, ...]:
     """What is asked for comes first; then what the question leaves open."""
     asked = list(question.asked) or ["who", "what"]
-    if len(question.clause.verbs) != 1:
+    if len(question.clause.verbs) + len(question.clause.phrases) != 1:
         asked.append("did")
     if len(question.clause.objects) > 1 or question.clause.not_objects:
         asked.append("what")

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from storage.attributes import read_person_colour, read_thing_colour
+from storage.open_reading import read_open_verbs
 from storage.question import Clause
 from storage.reading import Encode, Reading, read_near, read_objects, read_verbs
 
@@ -16,6 +17,7 @@ class Names:
     verbs: Collection[str]
     objects: Collection[str]
     encode: Encode | None = None  # for words that are none of these
+    open: bool = False  # any verb of the dictionary can be asked for
 
 
 def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
@@ -28,6 +30,7 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     if names.encode is not None:
         read_near(part, names.verbs, names.objects, names.encode)
     thing_colour = read_thing_colour(part)
+    phrases = read_open_verbs(part, start) if names.open else ()
     reading.free -= set(range(start, end)) - part.free
     reading.verbs |= part.verbs
     reading.objects |= part.objects
@@ -38,6 +41,7 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
         person=person,
         person_colour=person_colour,
         thing_colour=thing_colour,
+        phrases=phrases,
     )
 
 

@@ -8,8 +8,8 @@ from storage.reading import Reading
 CUSTODY = ("carry", "hold", "pick up")  # who does this has it
 _HANDOVER = timedelta(seconds=5)  # from the one's hands to the other's
 _APART = timedelta(hours=1)  # between putting it down and whatever else the person did
-_LEAVE = frozenset(("left", "leave", "leaves", "leaving"))
-_HAND = frozenset(("handed", "hands", "gave", "given", "passed"))
+LEAVE = frozenset(("left", "leave", "leaves", "leaving"))
+HAND = frozenset(("hand", "handed", "hands", "give", "gave", "given", "pass", "passed"))
 
 
 def handed_over() -> Step:
@@ -38,13 +38,14 @@ def read_custody(reading: Reading, start: int, end: int) -> tuple[tuple[str, ...
     for i in range(start, end):
         if i not in reading.free:
             continue
-        if words[i] in _LEAVE:
+        if words[i] in LEAVE:
             behind = reading.find("behind", i, 5)
             reading.explain([i] if behind is None else [i, behind], "put down, not taken again")
             return ("put down",), [not_taken_again(Bound.ANY)]
-        if words[i] in _HAND:
-            over = reading.find("over", i, 5)
-            reading.explain([i] if over is None else [i, over], "had it, then somebody else")
+        if words[i] in HAND:
+            also = (reading.find(word, i, 6) for word in ("over", "on", "else", "another"))
+            places = [i, *(place for place in also if place is not None and place < end)]
+            reading.explain(places, "had it, then somebody else")
             return CUSTODY, [handed_over()]
     return (), []
 
@@ -52,7 +53,7 @@ def read_custody(reading: Reading, start: int, end: int) -> tuple[tuple[str, ...
 def read_leaving(reading: Reading, start: int, end: int) -> bool:
     """Does the part say that somebody left, as before "without the bag"? Explains the word."""
     for i in range(start, end):
-        if i in reading.free and reading.words[i] in _LEAVE:
+        if i in reading.free and reading.words[i] in LEAVE:
             reading.explain([i], "left")
             return True
     return False

@@ -46,9 +46,9 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
     if person is not None:
         common.append(row.human_number == person)
     if (worn := filters.get("person_colour")) is not None:
-        common.append(_of_track(row.human_track, TrackRow.colour, TrackRow.lower_colour, worn))
+        common.append(of_track(row.human_track, TrackRow.colour, TrackRow.lower_colour, worn))
     if (colour := filters.get("thing_colour")) is not None:
-        common.append(_of_track(row.object_track, TrackRow.colour, None, colour))
+        common.append(of_track(row.object_track, TrackRow.colour, None, colour))
     if (since := filters.get("since")) is not None:
         length = min(_longest(session) + _CLOCKS_APART, max(since - _EARLIEST, timedelta()))
         common += [row.ended_at >= since, row.started_at >= since - length]
@@ -72,7 +72,7 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
     return branches or [[false()]]
 
 
-def _of_track(
+def of_track(
     track: InstrumentedAttribute[str],
     colour: InstrumentedAttribute[str | None],
     other: InstrumentedAttribute[str | None] | None,

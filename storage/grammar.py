@@ -8,13 +8,15 @@ from itertools import pairwise
 
 from storage.clauses import Names, read_clause
 from storage.custody import CUSTODY, left_without, not_taken_again, read_custody, read_leaving
-from storage.question import AskError, Bound, Clause, Form, Order, Question, Span, Step
+from storage.politeness import read_politeness
+from storage.question import AskError, Bound, Clause, Form, Order, Question, Relation, Span, Step
 from storage.reading import WH_COLUMNS, Encode, Reading, read_camera, unexplained
 from storage.segments import Segment, split
 from storage.times import Period, read_times
 from storage.words import (
     BASE_OBJECTS,
     BASE_VERBS,
+    DETERMINERS,
     OPERATORS,
     PEOPLE,
     PREPOSITIONS,
@@ -40,16 +42,20 @@ def understand(
     encode: Encode | None = None,
     now: datetime | None = None,
     zone: tzinfo = UTC,
+    open_verbs: bool = False,
 ) -> Question:
     """`verbs` and `objects`: names of the database and the model; common ones are known anyway.
 
+    With `open_verbs` any verb of the dictionary is understood, for who can ask stored vectors.
     Give `now` if the question may speak of time, and the zone of who asks. Raises `AskError`.
     """
     told = _tokens(question)
     reading = Reading.of([token.word for token in told])
-    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, encode)
+    read_politeness(reading)
+    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, encode, open_verbs)
     period = Period() if now is None else read_times(reading, now, zone)
     camera = read_camera(reading, cameras)
+    said = [reading.words[i] for i in sorted(reading.free)]  # without times and places
     order = _read_order(reading)
     clause, steps = _read_parts(reading, split(reading, _behind_commas(question, told)), names)
     asked = tuple(dict.fromkeys(WH_COLUMNS[w] for w in reading.words if w in WH_COLUMNS))
@@ -65,11 +71,11 @@ def understand(
         since=period.since and period.since.astimezone(UTC),
         until=period.until and period.until.astimezone(UTC),
         asked=asked,
-        form=_form(reading.words),
+        form=_form(said),
         order=order,
         understood=_spans(told, reading),
         not_understood=tuple(dict.fromkeys(reading.words[i] for i in unknown)),
-        answerable=not unknown or (bool(clause.verbs) and all(_idle(reading, i) for i in unknown)),
+        answerable=not unknown or (clause.does and all(_idle(reading, i) for i in unknown)),
     )
 
 
@@ -89,22 +95,33 @@ def _read_parts(
         part = read_clause(reading, segment.start, segment.end, names)
         if gone and part == Clause():
             leaves = True
-        elif segment.lacking and leaves and not part.verbs:
-            if clause.verbs:
+        elif segment.lacking and leaves and not part.does:
+            if clause.does:
                 steps += left_without(part.objects)
             else:
                 clause = replace(clause, verbs=("put down",), objects=part.objects)
                 steps.append(not_taken_again(Bound.SAME))
-        elif segment.negated and not segment.lacking and not part.verbs:
+        elif segment.negated and not segment.lacking and not part.does:
             clause, steps = _excluding(clause, steps, part.objects)
+        elif not steps and _contrasts(segment, clause, part):
+            contrasts = (*clause.contrasts, *part.verbs, *part.phrases)
+            clause = replace(clause, contrasts=contrasts)
         else:
             steps.append(_step(reading, segment, part, steps[-1].clause if steps else clause))
     return clause, steps
 
 
+def _contrasts(segment: Segment, clause: Clause, part: Clause) -> bool:
+    """ "juggling, not throwing": two verbs for the same at the same time, one of them stored
+    nowhere."""
+    alone = part == Clause(verbs=part.verbs, phrases=part.phrases)
+    now = segment.negated and segment.relation is Relation.WHILE and not segment.lacking
+    return now and alone and bool(clause.phrases) and not clause.verbs
+
+
 def _read_first(reading: Reading, first: Segment, names: Names) -> tuple[Clause, list[Step]]:
     clause = read_clause(reading, first.start, first.end, names)
-    if clause.verbs:
+    if clause.does:
         return clause, []
     verbs, steps = read_custody(reading, first.start, first.end)
     return replace(clause, verbs=verbs), steps
@@ -124,8 +141,10 @@ def _step(reading: Reading, segment: Segment, part: Clause, before: Clause) -> S
     person, thing = _bounds(reading, segment, part)
     if segment.negated and not part.objects:
         thing = Bound.SAME  # "holding, not carrying"
-    if not part.verbs:
-        part = replace(part, verbs=CUSTODY if segment.lacking else before.verbs)
+    if not part.does:
+        verbs = CUSTODY if segment.lacking else before.verbs
+        phrases = () if segment.lacking else before.phrases
+        part = replace(part, verbs=verbs, phrases=phrases)
     return Step(segment.relation, part, segment.within, segment.negated, person, thing)
 
 
@@ -156,7 +175,8 @@ def _read_order(reading: Reading) -> Order:
 
 
 def _form(words: list[str]) -> Form:
-    if words[0] in _YES_NO and not set(WH_COLUMNS) & set(words):
+    first = next((word for word in words if word not in PREPOSITIONS | DETERMINERS), "")
+    if first in _YES_NO and not set(WH_COLUMNS) & set(words):
         return Form.YES_NO
     if "how" not in words:
         return Form.LIST

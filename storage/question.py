@@ -71,10 +71,17 @@ class Clause:
     person: int | None = None  # "person 3", as in a label
     person_colour: str | None = None
     thing_colour: str | None = None
+    phrases: tuple[str, ...] = ()  # verbs that nobody configured: asked of stored vectors
+    contrasts: tuple[str, ...] = ()  # of stored vectors, too: what is more likely is not meant
 
     @property
     def empty(self) -> bool:
         return self == Clause()
+
+    @property
+    def does(self) -> bool:
+        """Is it said what they do?"""
+        return bool(self.verbs or self.phrases)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from storage.words import (
     ANY_VERB,
+    COLOURS,
     DETERMINERS,
     FILLERS,
     OBJECT_SYNONYMS,
@@ -29,6 +30,8 @@ WH_COLUMNS = {
     **{"where": "camera", "when": "time"},
 }
 _NEAR = 0.9  # cosine from which a foreign word is taken for one we know
+_ALREADY_SAID = frozenset(("down", "up", "around", "back"))  # "sat down on" is "sat on"
+_RELATED = PEOPLE | {"it", "one", "ones", "those"}  # "the one that picked it up"
 _GAP = 5  # words between a verb and its particle: "picked the big red box up"
 
 
@@ -81,22 +84,18 @@ class Reading:
 
 def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
     """Whole names first, the longest first; then synonyms; then "sat" for "sit on"."""
-    for verb in sorted(verbs, key=lambda name: (-len(name.split()), name)):
-        head, *rest = verb.split()
+    phrases: dict[str, tuple[str, ...]] = {verb: (verb,) for verb in verbs}
+    for phrase, names in VERB_SYNONYMS.items():
+        if " " in phrase and set(names) & set(verbs):
+            phrases.setdefault(phrase, tuple(name for name in names if name in verbs))
+    for phrase in sorted(phrases, key=lambda name: (-len(name.split()), name)):
         for i in sorted(reading.free):
-            if head not in base_forms(reading.words[i]) or reading.before(i) in DETERMINERS:
-                continue
-            places: list[int] = [i]
-            for word in rest:
-                place = reading.find(word, places[-1], _GAP if word in PARTICLES else 1)
-                if place is None:
-                    break
-                places.append(place)
-            if len(places) == len(rest) + 1:
-                reading.take(places, [verb], reading.verbs)
+            places = _said_at(reading, i, phrase.split())
+            if places:
+                reading.take(places, phrases[phrase], reading.verbs)
     for i in sorted(reading.free):
         forms = base_forms(reading.words[i])
-        if reading.before(i) in DETERMINERS or _phrasal(reading, i):
+        if _is_noun(reading, i) or _phrasal(reading, i):
             continue
         synonyms = [v for form in forms for v in VERB_SYNONYMS.get(form, ()) if v in verbs]
         if synonyms and not ("have" in forms and reading.verbs):  # "have they picked it up"
@@ -107,9 +106,36 @@ def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
             reading.take([i], heads, reading.verbs)
 
 
+def _said_at(reading: Reading, i: int, phrase: list[str]) -> list[int]:
+    """The places of a verb's words, if it stands at i: "picked the box up", "sat down on"."""
+    if phrase[0] not in base_forms(reading.words[i]) or _is_noun(reading, i):
+        return []
+    places = [i]
+    for word in phrase[1:]:
+        place = reading.find(word, places[-1], _GAP if word in PARTICLES else 1)
+        if place is None and set(reading.words[places[-1] + 1 : places[-1] + 2]) <= _ALREADY_SAID:
+            places.append(places[-1] + 1)
+            place = reading.find(word, places[-1], 1)
+        if place is None:
+            return []
+        places.append(place)
+    return places
+
+
+def _is_noun(reading: Reading, i: int) -> bool:
+    """Is it "the brown phone", not "the person that phones"?"""
+    start = i - 1
+    while start > 0 and reading.words[start] in COLOURS:
+        start -= 1
+    word = reading.words[start] if start in reading.free else ""
+    return word in DETERMINERS and not (word == "that" and reading.before(start) in _RELATED)
+
+
 def _phrasal(reading: Reading, i: int) -> bool:
     """Is this "take off" or "put on": another verb than its first word?"""
-    after = reading.words[i + 1] if i + 1 < len(reading.words) else ""
+    after, next_ = (*reading.words[i + 1 : i + 3], "", "")[:2]
+    if (after, next_) == ("out", "of"):
+        return False
     return after in PARTICLES or (after == "on" and "put" in base_forms(reading.words[i]))
 
 

@@ -1,6 +1,6 @@
 """Where a question has several parts: "sat on a bench | and then left | without the backpack"."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from storage.question import AskError, Relation
@@ -17,6 +17,7 @@ _RELATIONS = {
     "without": Relation.WHILE,
 }
 _NOT = frozenset(("not", "never", "didn't", "didn’t"))
+_LATER = frozenset(("afterwards", "afterward", "later"))
 _AUXILIARY = frozenset(["did", "do", "does", "was", "were", "is", "are", "has", "have", "had"])
 
 
@@ -53,6 +54,7 @@ def split(reading: Reading, commas: frozenset[int]) -> list[Segment]:
             continue
         found.append(connector)
         i = connector.end
+    found = _later(reading, found)
     if len(found) >= MOST_SEGMENTS:
         raise AskError(f"the question has more than {MOST_SEGMENTS} parts: ask for fewer at once")
     limits = _trailing_limits(reading, found)
@@ -99,6 +101,21 @@ def _negation_at(reading: Reading, i: int, commas: frozenset[int]) -> _Connector
         return None
     relation = Relation.THEN if helped else Relation.WHILE
     return _Connector(start - joined, i + 1, relation, negated=True)
+
+
+def _later(reading: Reading, found: list[_Connector]) -> list[_Connector]:
+    """ "but not ... afterwards" is later, wherever in its part the word stands."""
+    ends = [*(connector.start for connector in found[1:]), len(reading.words)]
+    told = []
+    for connector, end in zip(found, ends, strict=False):
+        places = [
+            i for i in range(connector.end, end) if i in reading.free and reading.words[i] in _LATER
+        ]
+        if places and connector.relation in (Relation.THEN, Relation.WHILE):
+            reading.explain(places, "later")
+            connector = replace(connector, relation=Relation.THEN)
+        told.append(connector)
+    return told
 
 
 def _trailing_limits(reading: Reading, found: list[_Connector]) -> list[timedelta | None]:

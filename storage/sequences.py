@@ -4,17 +4,21 @@ Candidates come from the database page by page; the joins are made here, on one 
 a time, so that memory is bounded however long a camera has been watched.
 """
 
+import heapq
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
 
 from sqlalchemy.orm import Session
 
 from storage.filters import Filters
 from storage.interactions import Interaction
 from storage.names import object_classes_seen
+from storage.open_verbs import Retrieval, order_of, without_told
 from storage.question import Bound, Clause, Order, Question, Relation, Step
 from storage.repository import find_interactions
 
@@ -31,45 +35,68 @@ class Match:
     evidence: tuple[Interaction, ...] = ()
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where interactions come from: the stored ones, and those that stored vectors tell of."""
+
+    session: Session
+    retrieval: Retrieval
+
+    def pages(self, clause: Clause, window: Filters, size: int) -> Iterator[list[Interaction]]:
+        """All of a clause, in order, never more than `size` at once."""
+        filters: Filters = {**window, **clause_filters(self.session, clause)}
+        stored = _stored(self.session, filters, size)
+        moments = self.retrieval.moments(clause, filters)
+        if moments and clause.verbs:  # another bundle may have seen the same live
+            first, last = min(m.started_at for m in moments), max(m.ended_at for m in moments)
+            near: Filters = {**filters, "since": first, "until": last}
+            moments = without_told(moments, _stored(self.session, near, _OTHERS))
+        order = partial(order_of, upwards=filters.get("oldest_first", False))
+        both = heapq.merge(stored, moments, key=order)
+        while page := list(islice(both, size)):
+            yield page
+
+
 class Matches:
     """Newest first, or oldest if that is the order; `complete` is known when they are through."""
 
-    def __init__(
-        self, session: Session, question: Question, filters: Filters, *, most: int
-    ) -> None:
+    def __init__(self, source: Source, question: Question, filters: Filters, *, most: int) -> None:
         """`most` rows are looked at, by the page."""
-        self._session, self._question, self._most = session, question, most
-        self._filters: Filters = {**filters, **clause_filters(session, question.clause)}
-        self._filters["oldest_first"] = question.order is Order.FIRST
-        self.complete = True
+        self._source, self._question, self._most = source, question, most
+        self._filters: Filters = {**filters, "oldest_first": question.order is Order.FIRST}
+        self._all_seen = True
+
+    @property
+    def complete(self) -> bool:
+        return self._all_seen and self._source.retrieval.complete
 
     def __iter__(self) -> Iterator[Match]:
         camera, seen = self._filters.get("camera"), 0
-        for page in _pages(self._session, self._filters, _PAGE):
+        for page in self._source.pages(self._question.clause, self._filters, _PAGE):
             if seen >= self._most:
-                self.complete = False
+                self._all_seen = False
                 return
             seen += len(page)
-            held = _holding(self._session, page, self._question.steps, camera)
+            held = _holding(self._source, page, self._question.steps, camera)
             yield from (Match(one, held[one.id]) for one in page if one.id in held)
 
 
 def _holding(
-    session: Session, anchors: Sequence[Interaction], steps: Sequence[Step], camera: str | None
+    source: Source, anchors: Sequence[Interaction], steps: Sequence[Step], camera: str | None
 ) -> dict[uuid.UUID, tuple[Interaction, ...]]:
     """The anchors for which all steps hold, with the evidence nearest in time."""
     if not steps or not anchors:
         return {one.id: () for one in anchors}
     step, rest = steps[0], steps[1:]
     if step.negated:
-        found = _best(session, anchors, step, (), camera)
+        found = _best(source, anchors, step, (), camera)
         kept = [one for one in anchors if one.id not in found]
-        return _holding(session, kept, rest, camera)
-    return _best(session, anchors, step, rest, camera)
+        return _holding(source, kept, rest, camera)
+    return _best(source, anchors, step, rest, camera)
 
 
 def _best(
-    session: Session,
+    source: Source,
     anchors: Sequence[Interaction],
     step: Step,
     rest: Sequence[Step],
@@ -77,14 +104,13 @@ def _best(
 ) -> dict[uuid.UUID, tuple[Interaction, ...]]:
     """For each anchor the nearest event of the step for which the rest holds."""
     best: dict[uuid.UUID, tuple[tuple[float, str], tuple[Interaction, ...]]] = {}
-    clause = clause_filters(session, step.clause)
     for cluster, since, until in _clusters(anchors, step):
         partners = _Partners(cluster, step)
-        window: Filters = {"camera": camera, **clause, "since": since, "until": until}
-        for page in _pages(session, window, _OTHERS):
+        window: Filters = {"camera": camera, "since": since, "until": until}
+        for page in source.pages(step.clause, window, _OTHERS):
             pairs = [(anchor, other) for other in page for anchor in partners.of(other)]
             others = {other.id: other for _, other in pairs}
-            held = _holding(session, list(others.values()), rest, camera)
+            held = _holding(source, list(others.values()), rest, camera)
             for anchor, other in pairs:
                 if other.id not in held:
                     continue
@@ -174,7 +200,7 @@ def clause_filters(session: Session, clause: Clause) -> Filters:
     if clause.not_objects:
         objects = (objects or set(object_classes_seen(session))) - set(clause.not_objects)
     return {
-        "verbs": clause.verbs or None,
+        "verbs": clause.verbs or (() if clause.phrases else None),
         "object_classes": objects,
         "human": clause.human,
         "person": clause.person,
@@ -183,13 +209,12 @@ def clause_filters(session: Session, clause: Clause) -> Filters:
     }
 
 
-def _pages(session: Session, filters: Filters, size: int) -> Iterator[Sequence[Interaction]]:
-    """All rows, in order, never more than `size` at once."""
+def _stored(session: Session, filters: Filters, size: int) -> Iterator[Interaction]:
+    """All rows, in order, read by `size`."""
     filters = {**filters}
     while True:
         page = find_interactions(session, limit=size, **filters)
-        if page:
-            yield page
+        yield from page
         if len(page) < size:
             return
         filters["beyond"] = page[-1].started_at, page[-1].id

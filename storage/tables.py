@@ -197,7 +197,10 @@ class PairVectorRow(Base):
 
     __tablename__ = "pair_vectors"
     __table_args__ = (
-        Index(None, "camera", "taken_at"),
+        Index(None, "bundle", "camera", "taken_at"),
+        Index(None, "bundle", "object_class", "taken_at"),
+        Index(None, "bundle", "human_number", "taken_at"),
+        Index(None, "bundle", "taken_at"),
         Index(None, "taken_at"),
         Index(None, "interaction"),
     )
@@ -207,6 +210,7 @@ class PairVectorRow(Base):
     moment: Mapped[str]  # start or end of the interaction, or sample
     camera: Mapped[str]
     human_track: Mapped[str]
+    human_number: Mapped[int]  # the last part of the track
     object_track: Mapped[str]
     object_class: Mapped[str]
     taken_at: Mapped[datetime]

@@ -6,13 +6,16 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from storage.filters import number_of
 from storage.pair_vectors import PairVector
 from storage.tables import PairVectorRow, TrackRow
 from storage.tracks import Track
 from storage.upserts import insert_into
 
 _TRACK_COLUMNS = tuple(column.name for column in TrackRow.__table__.columns)
-_PAIR_COLUMNS = tuple(column.name for column in PairVectorRow.__table__.columns)
+_PAIR_COLUMNS = tuple(
+    column.name for column in PairVectorRow.__table__.columns if column.name != "human_number"
+)
 
 
 def add_tracks(session: Session, *, tracks: Sequence[Track]) -> None:
@@ -47,6 +50,7 @@ def add_pair_vectors(session: Session, *, vectors: Sequence[PairVector]) -> None
         return
     rows = [
         {name: getattr(vector, name) for name in _PAIR_COLUMNS}
+        | {"human_number": number_of(vector.human_track)}
         | {"human_box": list(vector.human_box), "object_box": list(vector.object_box)}
         for vector in vectors
     ]

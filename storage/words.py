@@ -26,38 +26,63 @@ _COCO = (
     "teddy bear, hair drier, toothbrush"
 )
 BASE_OBJECTS = tuple(name.strip() for name in _COCO.split(","))
-VERB_SYNONYMS = {
-    "collect": ("pick up",),
-    "drink": ("drink with", "drink"),
-    "drop": ("put down",),
-    "grab": ("pick up",),
-    "have": ("hold", "carry"),
-    "lay": ("put down", "lie on"),
-    "lift": ("lift", "pick up"),
-    "phone": ("talk on",),
-    "place": ("put down",),
-    "steal": ("pick up",),
-    "take": ("pick up",),
-    "toss": ("throw",),
-    "watch": ("watch", "look at"),
+_VERB_THESAURUS = {
+    "pick up": "collect grab lift take steal raise fetch retrieve gather lift-up take-up",
+    "put down": "drop lay place set-down lay-down deposit drop-off",
+    "hold": "have clutch grip grasp hold-on",
+    "carry": "have lug haul bring transport walk-with walk-around-with carry-around",
+    "throw": "toss hurl fling chuck throw-away",
+    "pull": "drag tug tow",
+    "push": "shove",
+    "kick": "boot",
+    "open": "unfold unwrap open-up",
+    "lie on": "lay",
+    "sit on": "seat",
+    "stand on": "climb-on",
+    "drink with": "drink sip",
+    "drink": "drink",
+    "talk on": "phone speak-on call-on",
+    "look at": "watch",
+    "watch": "watch",
+    "lift": "lift",
+    "ride": "cycle ride-on",
 }
-OBJECT_SYNONYMS = {
-    "bag": ("backpack", "handbag", "suitcase", "bag"),
-    "bike": ("bicycle",),
-    "computer": ("laptop",),
-    "fridge": ("refrigerator",),
-    "mobile": ("cell phone",),
-    "motorbike": ("motorcycle",),
-    "mug": ("cup",),
-    "notebook": ("laptop",),
-    "plane": ("airplane",),
-    "plant": ("potted plant",),
-    "rucksack": ("backpack",),
-    "smartphone": ("cell phone",),
-    "sofa": ("couch",),
-    "table": ("dining table", "table"),
-    "television": ("tv",),
+_OBJECT_THESAURUS = {
+    "backpack": "bag rucksack knapsack",
+    "handbag": "bag purse",
+    "suitcase": "bag case luggage",
+    "bag": "bag",
+    "bicycle": "bike cycle",
+    "laptop": "computer notebook",
+    "refrigerator": "fridge",
+    "cell phone": "mobile smartphone telephone",
+    "phone": "mobile smartphone telephone",
+    "motorcycle": "motorbike",
+    "cup": "mug",
+    "airplane": "plane",
+    "potted plant": "plant",
+    "couch": "sofa",
+    "dining table": "table",
+    "table": "table",
+    "tv": "television",
+    "box": "carton crate parcel package",
+    "umbrella": "parasol",
+    "skateboard": "board",
 }
+
+
+def _synonyms(thesaurus: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """A word, or several, to the names it may stand for."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, words in thesaurus.items():
+        for word in words.split():
+            phrase = word.replace("-", " ")
+            found[phrase] = (*found.get(phrase, ()), name)
+    return found
+
+
+VERB_SYNONYMS = _synonyms(_VERB_THESAURUS)
+OBJECT_SYNONYMS = _synonyms(_OBJECT_THESAURUS)
 
 
 def _set(words: str) -> frozenset[str]:
@@ -73,11 +98,18 @@ PRONOUNS = _set("he her him she them they")
 DETERMINERS = _set("a an any his her its my some that the their these this those")
 PARTICLES = _set("up down off away out over")
 PREPOSITIONS = _set("at by camera cameras for from in inside near of on to with")
+AUXILIARIES = _set("am are be been being did do does had has have is was were")
+ADPOSITIONS = (PARTICLES | PREPOSITIONS) - {"by", "camera", "cameras", "near"} | _set(
+    "above across against along around behind below beneath beside into onto through under"
+)  # what can belong to a verb: "lean on", "crawl under"
 FILLERS = _set(
     "all am and anything are be been being can could each ever event events find give has how i"
     " interaction interactions is it item items list many may me much object objects"
-    " often or please show something tell there thing things time times us was"
+    " often one or please show something tell there thing things time times us was"
     " we were will would you"
+    " about along around away back different floor ground had hands has have moment moments"
+    " out piece see seen top"
+    " clip clips footage picture pictures recording recordings scene scenes video videos"
 )
 COLOURS = _set("black blue brown gray green grey orange pink purple red white yellow")
 GARMENTS = _set(
@@ -126,13 +158,37 @@ def singulars(word: str) -> frozenset[str]:
     return _lemmas(word, "NOUN") | ({"person"} if word == "people" else set())
 
 
+def _readable(word: str) -> bool:
+    return word.isascii() and word.isalpha() and len(word) < _LONGEST_WORD
+
+
 def _lemmas(word: str, kind: str) -> frozenset[str]:
-    if not (word.isascii() and word.isalpha() and len(word) < _LONGEST_WORD):
+    if not _readable(word):
         return frozenset((word,))
     from lemminflect import getAllLemmas, getAllLemmasOOV  # reads its tables: 0.2 s
 
     known = getAllLemmas(word, upos=kind) or getAllLemmasOOV(word, upos=kind)
     return frozenset((word, *known.get(kind, ())))
+
+
+@lru_cache(maxsize=10_000)
+def verb_lemma(word: str, *, inflected: bool = True) -> str | None:
+    """The verb that a word of the dictionary is a form of: "saw" of "see", or if it is not
+    inflected of itself."""
+    if not _readable(word):
+        return None
+    from lemminflect import getAllLemmas
+
+    lemmas = getAllLemmas(word, upos="VERB").get("VERB", ())
+    return min(lemmas, key=lambda lemma: (lemma == word) is inflected, default=None)
+
+
+@lru_cache(maxsize=1_000)
+def gerund(verb: str) -> str:
+    """ "juggle" -> "juggling"."""
+    from lemminflect import getInflection
+
+    return next(iter(getInflection(verb, tag="VBG")), verb)
 
 
 def named(words: list[str], phrase: str, forms: Collection[str]) -> bool:

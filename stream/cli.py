@@ -109,12 +109,18 @@ def ask(
     database: DatabaseOption = None,
     json: JsonOption = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
+    per_day: Annotated[
+        float,
+        typer.Option("--per-day", min=0.001, help="False alarms a day of verbs nobody configured."),
+    ] = 2.0,
 ) -> None:
     """Answer a question about what was seen; exit code 1 if it is not understood."""
     from stream.cli_ask import answer_question, to_csv
 
     settings = load(config, database={"url": database})
-    answer = answer_question(settings, question, since=parse_since(since), camera=camera)
+    answer = answer_question(
+        settings, question, since=parse_since(since), camera=camera, per_day=per_day
+    )
     if json and csv:
         raise typer.BadParameter("--json or --csv, not both")
     if answer.understood:

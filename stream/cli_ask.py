@@ -2,27 +2,42 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from configs.settings import Settings
-from storage.ask import Answer, answer, understand_stored
+from models.speech import BundleSpeech
+from storage.ask import Answer, OpenVerbs, answer, understand_stored
 from storage.database import make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
 
 
 def answer_question(
-    settings: Settings, question: str, *, since: datetime | None = None, camera: str | None = None
+    settings: Settings,
+    question: str,
+    *,
+    since: datetime | None = None,
+    camera: str | None = None,
+    per_day: float | None = None,
 ) -> Answer:
-    """What the database knows about it."""
+    """What the database knows about it; `per_day` false alarms of a verb nobody configured."""
     engine = make_engine(settings.database.url)
     try:
         bring_up_to_date(engine, settings.backups)
         with make_sessions(engine)() as session:
             now = datetime.now(UTC).astimezone()  # where who asks is
-            asked = understand_stored(session, question, now=now, zone=now.tzinfo or UTC)
-            return answer(session, asked, since=since, camera=camera)
+            known = replace(open_verbs(settings), per_day=per_day)
+            asked = understand_stored(
+                session, question, now=now, zone=now.tzinfo or UTC, open_verbs=known
+            )
+            return answer(session, asked, since=since, camera=camera, open_verbs=known)
     finally:
         engine.dispose()
+
+
+def open_verbs(settings: Settings) -> OpenVerbs:
+    """Any verb, by the text towers of the installed bundles and of the one of the settings."""
+    return OpenVerbs.of(BundleSpeech(settings.bundle), settings.vectors.every_seconds)
 
 
 def to_csv(answer: Answer) -> str:

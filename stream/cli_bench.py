@@ -126,6 +126,26 @@ def bench_queries(
     )
 
 
+@bench_app.command("ask")
+def bench_ask(
+    rows: Annotated[int, typer.Option("--rows", min=10_000)] = 1_000_000,
+    database: Annotated[str | None, typer.Option("--database", help="An empty one.")] = None,
+    size: Annotated[int, typer.Option("--size", min=8, help="Numbers of a vector.")] = 128,
+) -> None:
+    """Verbs that nobody configured, asked of many stored vectors behind selective filters."""
+    from stream.bench_ask import bench_ask as bench
+
+    with tempfile.TemporaryDirectory() as name:
+        url = database or f"sqlite:///{Path(name) / 'bench.db'}"
+        found = list(bench(url, Path(name), rows, size))
+    columns = ("vectors that pass", "recall", "median", "p95")
+    show_rows(
+        columns,
+        [(f"{s.passing:,}", f"{s.recall:.3f}", f"{s.median:.1f}", f"{s.p95:.1f}") for s in found],
+        title="milliseconds",
+    )
+
+
 @bench_app.command("scorer")
 def bench_scorer(
     architecture: Annotated[

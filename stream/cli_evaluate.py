@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
+from stream.cli_evaluate_ask import evaluate_ask
 from stream.cli_options import (
     BundleOption,
     ClipsOption,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from models.evaluation.vcoco import VcocoReport
 
 app = typer.Typer(help="Measure the bundles.", no_args_is_help=True)
+app.command("ask")(evaluate_ask)
 
 SavedOption = Annotated[
     Path | None, typer.Option("--detections", help="Score these, saved by an earlier --save.")

@@ -103,7 +103,7 @@ class EventMaker:
         camera = self._cameras.get(frame.camera)
         if camera is None:
             camera = self._cameras[frame.camera] = self._new_camera(frame.camera)
-        tracks = camera.present.meet(view)
+        camera.present.meet(view)
         told = camera.intervals.step(view) + camera.moments.step(view)
         changes = [self._interval(frame.camera, camera, item) for item in told]
         changes += [
@@ -116,6 +116,7 @@ class EventMaker:
             for cell, story in camera.intervals.open()
         )
         samples = self._sample(camera, view) if self._sample_seconds is not None else ()
+        tracks = camera.present.part(view)
         return EventFrame(frame, smoothed.detections, tuple(changes), active, samples, tracks)
 
     def _sample(self, camera: _Camera, view: View) -> tuple[PairVector, ...]:

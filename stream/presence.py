@@ -80,16 +80,20 @@ class Presences:
     def track_id(self, number: int) -> str:
         return f"{self._camera}:{self._seen[number].epoch}:{number}"
 
-    def meet(self, view: View) -> tuple[Track, ...]:
-        """Take note of who is in the frame, forget who has been away for long.
-
-        Returns what is to be told: those forgotten, and who is here for another minute.
-        """
-        frame, told = view.frame.frame, list[Track]()
+    def meet(self, view: View) -> None:
+        """Take note of who is in the frame."""
+        frame = view.frame.frame
         for number in view.row_of:
             if number not in self._seen:
                 self._seen[number] = _Presence(frame.epoch, frame.wall_time, view.media)
             self._seen[number].note(view, number)
+
+    def part(self, view: View) -> tuple[Track, ...]:
+        """Forget who has been away for long: after the frame's events, which may name them still.
+
+        Returns what is to be told: those forgotten, and who is here for another minute.
+        """
+        told = list[Track]()
         if view.media < self._due:
             return ()
         self._due = view.media + _LOOK_SECONDS

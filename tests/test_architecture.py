@@ -15,7 +15,7 @@ PACKAGES = ("configs", "models", "storage", "stream", "dashboard")
 MAY_IMPORT = {
     "configs": ("stream/cli", "stream/build.py", "dashboard/app.py", "dashboard/serve.py"),
     "models": ("stream/",),
-    "models.text": ("stream/", "dashboard/app.py"),
+    "models.speech": ("stream/", "dashboard/app.py", "dashboard/serve.py"),
     "storage": ("stream/", "dashboard/"),
     "stream": (),
     "dashboard": (),

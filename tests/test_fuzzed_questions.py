@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage.ask import AskError, answer, understand_stored
+from storage.ask import AskError, OpenVerbs, answer, understand_stored
 from storage.repository import add_interactions
+from storage.track_rows import add_pair_vectors
 from tests.test_interactions import make_interaction
+from tests.test_open_verbs import VECTORS, Spoken
 
 NOW = datetime(2026, 5, 1, 13, 0, tzinfo=UTC)
 ZONE = ZoneInfo("Europe/Berlin")
@@ -57,16 +59,22 @@ def questions(number: int) -> Iterator[str]:
 
 
 def check(session: Session, question: str) -> None:
+    """With stored vectors that can be asked and without."""
+    for known in (None, OpenVerbs(Spoken())):
+        check_knowing(session, question, known)
+
+
+def check_knowing(session: Session, question: str, known: OpenVerbs | None) -> None:
     refusal = ""
     try:
-        asked = understand_stored(session, question, now=NOW, zone=ZONE)
+        asked = understand_stored(session, question, now=NOW, zone=ZONE, open_verbs=known)
     except AskError as error:
         refusal = str(error)
     if refusal:
         assert "\n" not in refusal
         assert len(refusal) < 5_000
         return
-    found = answer(session, asked)
+    found = answer(session, asked, open_verbs=known)
     assert found.summary
     assert asked.answerable or (asked.not_understood and not found.rows)
     for span in asked.understood:
@@ -83,6 +91,7 @@ def session(sessions: sessionmaker[Session]) -> Iterator[Session]:
             )
         ]
         add_interactions(one, interactions=told)
+        add_pair_vectors(one, vectors=VECTORS)
     with sessions() as one:
         yield one
         assert one.execute(text("SELECT count(*) FROM interactions")).scalar_one() == 4

@@ -144,3 +144,51 @@ def test_a_time_or_place_that_is_none_is_not_left_out(question: str) -> None:
 def test_too_many_parts_are_refused() -> None:
     with pytest.raises(AskError, match="more than 5 parts"):
         ask("who held a cup" + " then held a box" * 6)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "could you show me the person that picked up a cup",
+        "I'm looking for somebody picking the cup up",
+        "who was it that picked up the cup?",
+        "I would like to see footage of someone who lifted up a cup",
+        "by whom was a cup picked up?",
+        "who raised the mug in their hands",
+        "do you know who has picked up a cup",
+    ],
+)
+def test_a_question_is_the_same_in_other_words(question: str) -> None:
+    asked = ask(question)
+    assert asked.answerable, asked.not_understood
+    assert (asked.clause.verbs, asked.clause.objects) == (("pick up",), ("cup",))
+
+
+def test_words_between_a_verb_and_its_preposition_change_nothing() -> None:
+    assert ask("who sat down on a bench").clause == ask("who sat on a bench").clause
+    assert ask("who drank out of a bottle").clause == ask("who drank from a bottle").clause
+
+
+def test_a_coloured_thing_is_no_verb() -> None:
+    asked = understand(
+        "did anybody hold a brown phone", verbs=["hold", "talk on"], objects=["phone"], cameras=[]
+    )
+    assert asked.answerable
+    assert (asked.clause.verbs, asked.clause.thing_colour) == (("hold",), "brown")
+
+
+def test_when_and_where_may_come_first() -> None:
+    asked = ask("yesterday at the gate, did anyone hold a cup?")
+    assert (asked.form, asked.camera) == (Form.YES_NO, "gate")
+    assert asked.since is not None
+
+
+def test_afterwards_is_later_and_another_person_is_somebody_else() -> None:
+    (step,) = ask("who held a cup, not kicking a box afterwards").steps
+    assert (step.relation, step.negated) == (Relation.THEN, True)
+    (after,) = ask("who held a cup and after that put down a box").steps
+    assert (after.relation, after.clause.verbs) == (Relation.THEN, ("put down",))
+    asked = ask("did somebody hand a box to another person")
+    assert asked.answerable, asked.not_understood
+    (step,) = asked.steps
+    assert (step.person, step.thing) == (Bound.OTHER, Bound.SAME)

@@ -1,11 +1,17 @@
 """Ask: a question in words, its answer as a table, and the pictures that prove it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+import altair as alt
+import pandas as pd
 import streamlit as st
 from PIL import Image, ImageDraw
 
 from dashboard import reads
+from storage.ask import OpenVerbs
+from storage.certainty import PER_DAY
 from storage.errors import StorageError
 
 EXAMPLES = ("who picked up what", "who put down what", "who held a cup", "did anyone kick a ball")
@@ -17,10 +23,11 @@ PERIODS = {
     "last week": timedelta(days=7),
 }
 _PERSON_COLOUR, _THING_COLOUR = (220, 60, 50), (40, 150, 90)
+PER_DAY_CHOICES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 _MOST_PICTURES, _PER_ROW = 12, 4
 
 
-def render(url: str, media: str) -> None:
+def render(url: str, media: str, known: OpenVerbs | None = None) -> None:
     st.title("Who did what with what?")
     question, since, camera = _form(url)
     if not question.strip():
@@ -28,14 +35,40 @@ def render(url: str, media: str) -> None:
         return
     try:
         now = datetime.now(UTC).replace(microsecond=0).astimezone()
-        reply = reads.ask(url, media, question, since, camera, now)
+        per_day = float(st.session_state.get("per_day", PER_DAY))
+        asked = partial(reads.ask, url, media, question, since, camera, now)
+        reply = asked(per_day=per_day, _open_verbs=known)
         correction = _correct(url, question, reply.meant)
         if correction != reply.meant:
-            reply = reads.ask(url, media, question, since, camera, now, correction)
+            reply = asked(correction, per_day=per_day, _open_verbs=known)
     except StorageError as error:
         st.error(str(error))
         return
+    show_certainty(reply.certainty)
     _show(reply)
+
+
+def show_certainty(certainty: Sequence[reads.Certainty]) -> None:
+    """How many false alarms a day are put up with, and what a threshold costs."""
+    if not certainty:
+        return
+    st.session_state.setdefault("per_day", PER_DAY)
+    st.select_slider("False alarms a day", PER_DAY_CHOICES, key="per_day")
+    for known in certainty:
+        st.caption(known.told)
+        if known.curve is not None:
+            st.altair_chart(_curve(known.curve, known.threshold))
+
+
+def _curve(curve: pd.DataFrame, threshold: float) -> alt.LayerChart | alt.FacetChart:
+    base = alt.Chart(curve).encode(alt.X("threshold", title="Score"))
+    scale = alt.Scale(type="symlog", constant=0.01)
+    band = base.mark_area(opacity=0.25).encode(
+        alt.Y("low", scale=scale, title="False alarms a day"), alt.Y2("high")
+    )
+    line = base.mark_line().encode(alt.Y("per_day", scale=scale))
+    chosen = alt.Chart(pd.DataFrame({"threshold": [threshold]})).mark_rule(strokeDash=[4, 4])
+    return alt.layer(band, line, chosen.encode(alt.X("threshold"))).properties(height=180)
 
 
 def _form(url: str) -> tuple[str, datetime | None, str | None]:
@@ -111,7 +144,7 @@ def _show(reply: reads.Reply) -> None:
     st.subheader(reply.summary)
     st.dataframe(reply.table, key="answer", hide_index=True, width="stretch")
     if len(reply.table) < reply.total:
-        st.caption(f"The newest {len(reply.table)} of {reply.total}.")
+        st.caption(f"The first {len(reply.table)} of {reply.total}.")
     shown = reply.pictures[:_MOST_PICTURES]
     for start in range(0, len(shown), _PER_ROW):
         columns = st.columns(_PER_ROW)

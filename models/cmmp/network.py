@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, _build_text_tower
+from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
 from models.cmmp.encoder import ImageEncoder
@@ -135,13 +136,7 @@ def build_clip(config: CMMPConfig) -> CLIP:
             patch_size=config.patch,
             image_size=config.image_size,
         ),
-        CLIPTextCfg(
-            context_length=config.text_length,
-            vocab_size=config.vocabulary,
-            width=config.text_width,
-            heads=config.text_width // HEAD_WIDTH,
-            layers=config.text_layers,
-        ),
+        _text_sizes(config),
         quick_gelu=True,
     )
     if config.stem:
@@ -149,6 +144,24 @@ def build_clip(config: CMMPConfig) -> CLIP:
     if config.words:
         clip.token_embedding = TokenTable(config.vocabulary, config.words, config.text_width)
     return clip
+
+
+def build_text_tower(config: CMMPConfig) -> TextTransformer:
+    """The same text tower alone, at random."""
+    tower = _build_text_tower(config.dim, _text_sizes(config), quick_gelu=True)
+    if config.words:
+        tower.token_embedding = TokenTable(config.vocabulary, config.words, config.text_width)
+    return tower
+
+
+def _text_sizes(config: CMMPConfig) -> CLIPTextCfg:
+    return CLIPTextCfg(
+        context_length=config.text_length,
+        vocab_size=config.vocabulary,
+        width=config.text_width,
+        heads=config.text_width // HEAD_WIDTH,
+        layers=config.text_layers,
+    )
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 
 from models.errors import ModelError
-from models.text import encode_branches, encode_tokens
+from models.text import TextTower, encode_branches, encode_tokens
 
 FOLDER = Path(__file__).parents[1] / "vocabularies"
 CONTEXT = 24  # learned vectors before a sentence
@@ -94,7 +93,7 @@ class PromptLearner(nn.Module):
         super().__init__()
         self.ctx = nn.Parameter(0.02 * torch.randn(context, width))
 
-    def embed(self, clip: CLIP, tokens: Tensor) -> Tensor:
+    def embed(self, clip: TextTower, tokens: Tensor) -> Tensor:
         """Token ids (n, 77) -> [start | ctx | rest] (n, 77, Wt), before positions are added."""
         words = clip.token_embedding(tokens)  # (n, 77, Wt)
         return self.join(words[:, :1], words[:, 1 + len(self.ctx) :])
@@ -103,7 +102,7 @@ class PromptLearner(nn.Module):
         """Start (n, 1, Wt), context, and sentence with its end (n, 52, Wt) -> (n, 77, Wt)."""
         return torch.cat([prefix, self.ctx.expand(len(prefix), -1, -1), suffix], dim=1)
 
-    def forward(self, clip: CLIP, sentences: Sequence[str]) -> Tensor:
+    def forward(self, clip: TextTower, sentences: Sequence[str]) -> Tensor:
         """Sentences -> prototypes (n, D), not of unit length; their common start is heard once."""
         tokens = prompt_tokens(sentences, len(self.ctx)).to(self.ctx.device)
         ends = tokens.argmax(-1)
@@ -113,7 +112,7 @@ class PromptLearner(nn.Module):
         return encode_branches(clip, words[0, :start], words[:, start:], ends - start)
 
 
-def embed_objects(clip: CLIP, sentences: Sequence[str]) -> Tensor:
+def embed_objects(clip: TextTower, sentences: Sequence[str]) -> Tensor:
     """Sentences without full stop or context -> (n, D), not of unit length: the table E."""
     tokens = tokenizer()(list(sentences)).to(clip.positional_embedding.device)
     return encode_tokens(clip, tokens)

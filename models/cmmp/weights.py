@@ -1,24 +1,26 @@
 """A bundle's CMMP: built from the sizes in its manifest, saved and loaded as two safetensors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from open_clip.transformer import TextTransformer
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from models.bundle import CMMPSection
-from models.cmmp.network import CMMP, CMMPConfig
-from models.cmmp.prompts import Sentences
+from models.cmmp.network import CMMP, CMMPConfig, build_text_tower
+from models.cmmp.prompts import PromptLearner, Sentences
 from models.errors import ModelError
 from models.pairs import PERSON
 from models.vocabulary import Vocabulary
 
 _CLIP = "clip."
 _TOWER = "encoder.visual."  # the image tower again, by its second path
+_CONTEXT = "prompts.ctx"
 _PROTOTYPES, _OBJECTS = "texts.prototypes", "texts.objects"
 
 
@@ -86,6 +88,19 @@ def load_cmmp(section: CMMPSection, folder: Path, vocabulary: Vocabulary) -> CMM
     return model
 
 
+def load_prompts(section: CMMPSection, folder: Path) -> tuple[TextTransformer, PromptLearner]:
+    """The text tower and the learned context alone, in eval mode, float32."""
+    config = read_config(section.architecture, section.sizes)
+    tower, prompts = build_text_tower(config), PromptLearner(config.context, config.text_width)
+    try:
+        tower.load_state_dict(_read(folder / section.clip, frozenset(tower.state_dict())))
+        prompts.load_state_dict({"ctx": _read(folder / section.file, {_CONTEXT})[_CONTEXT]})
+    except (RuntimeError, KeyError) as error:
+        faults = " ".join(str(error).split())[:300]
+        raise ModelError(f"{folder}: weights do not fit the manifest ({faults})") from error
+    return tower.eval(), prompts.eval()
+
+
 def _set_texts(model: CMMP, texts: Sequence[Tensor | None], folder: Path) -> None:
     prototypes, objects = texts
     if prototypes is None or objects is None:
@@ -119,9 +134,12 @@ def _open_clip_sizes(name: str) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, names: Collection[str] | None = None) -> dict[str, Tensor]:
+    """The tensors of the file, or of these names as far as they are there."""
     try:
-        state: dict[str, Tensor] = load_file(path)
+        with safe_open(path, "pt") as file:
+            kept = [name for name in file.keys() if names is None or name in names]  # noqa: SIM118
+            state: dict[str, Tensor] = {name: file.get_tensor(name) for name in kept}
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: not readable as weights ({error})") from error
     return {name: t.float() if t.is_floating_point() else t for name, t in state.items()}

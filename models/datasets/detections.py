@@ -17,7 +17,7 @@ import numpy as np
 import supervision as sv
 
 from models.bundle import home
-from models.datasets.examples import Floats, HOIDataset, Image, Ints
+from models.datasets.examples import Floats, Image, Ints, Pictures
 from models.datasets.images import SkippedImages
 from models.datasets.open import parse_spec
 from models.detector import Detector
@@ -67,21 +67,21 @@ class DetectionCache:
 
     def fill(
         self,
-        dataset: HOIDataset,
+        pictures: Pictures,
         skipped: SkippedImages,
         *,
         on_image: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Detect on every image that is not there yet; `on_image` hears how many are done."""
-        missing = [i for i, key in enumerate(dataset.keys) if key not in self._found]
-        done = len(dataset.keys) - len(missing)
+        missing = [i for i, key in enumerate(pictures.keys) if key not in self._found]
+        done = len(pictures.keys) - len(missing)
         for start in range(0, len(missing), _SHARD):
             shard: dict[str, _Found] = {}
             rows = missing[start : start + _SHARD]
             for first in range(0, len(rows), _BATCH):
                 part = rows[first : first + _BATCH]
-                pictures = {i: skipped.read(dataset, i) for i in part}
-                images = {dataset.keys[i]: p for i, p in pictures.items() if p is not None}
+                read = {i: skipped.read(pictures, i) for i in part}
+                images = {pictures.keys[i]: p for i, p in read.items() if p is not None}
                 shard |= self._detect(images)
                 done += len(part)
                 on_image(done)

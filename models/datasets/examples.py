@@ -24,14 +24,19 @@ class Pairs:
     verbs: Ints  # (G,) index in `Vocabulary.verbs`
 
 
-class HOIDataset(Protocol):
+class Pictures(Protocol):
     """Pictures in a fixed order. `keys` names them: file names, or clip and frame."""
 
-    vocabulary: Vocabulary
     keys: Sequence[str]
-
-    def pairs(self, index: int) -> Pairs:
-        """Without touching the picture."""
 
     def image(self, index: int) -> Image:
         """Raises `ModelError`, which names the file, if it is missing or damaged."""
+
+
+class HOIDataset(Pictures, Protocol):
+    """Pictures with their annotations."""
+
+    vocabulary: Vocabulary
+
+    def pairs(self, index: int) -> Pairs:
+        """Without touching the picture."""

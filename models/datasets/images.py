@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from models.datasets.examples import HOIDataset, Image, Pairs
+from models.datasets.examples import Image, Pairs, Pictures
 from models.errors import ModelError
 from models.vocabulary import Vocabulary
 
@@ -62,7 +62,7 @@ class SkippedImages:
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {}  # by key
 
-    def read(self, dataset: HOIDataset, index: int) -> Image | None:
+    def read(self, dataset: Pictures, index: int) -> Image | None:
         """The picture, or None if it cannot be read."""
         try:
             return dataset.image(index)

@@ -1,11 +1,13 @@
 """A world clip as an H.264 file."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
-from models.world.render import World
+from models.world.render import World, everyday
+from models.world.stage import Act, Stage
 from models.world.truth import ClipTruth
 
 
@@ -20,12 +22,15 @@ def write_clip(
     people: int | None = None,
     crf: int = 23,
     live: bool = False,
+    lives: Callable[[Stage], list[Act]] = everyday,
 ) -> ClipTruth:
     """Render and encode; frame i has the timestamp i / fps. Returns what is true in the clip.
 
     With `live` as a camera encodes: no frame waits for a later one, a key frame every second.
     """
-    world = World(seed, width=width, height=height, fps=fps, seconds=seconds, people=people)
+    world = World(
+        seed, width=width, height=height, fps=fps, seconds=seconds, people=people, lives=lives
+    )
     rate = Fraction(fps).limit_denominator(1001)
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate)

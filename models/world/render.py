@@ -1,7 +1,7 @@
 """`World`: a seed becomes a clip, frame by frame, with its truth."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -13,7 +13,7 @@ from models.world.acts import life
 from models.world.canvas import Pen, argb
 from models.world.people import Person, draw_person
 from models.world.scenes import draw_background
-from models.world.stage import Stage
+from models.world.stage import Act, Stage
 from models.world.things import SEAT_HEIGHT, WIDTH, Thing, draw_thing
 from models.world.truth import CLASSES, ClipTruth, FrameTruth, Instance, find_intervals
 
@@ -23,6 +23,11 @@ Image = npt.NDArray[np.uint8]
 
 _LARGEST = 118 / 240  # pixels per metre of the nearest depth, as a share of the picture's height
 _LEAST_PIXELS = 3  # smaller than this in the frame: not there
+
+
+def everyday(stage: Stage) -> list[Act]:
+    """Everybody lives a life of their own."""
+    return [life(stage, person) for person in stage.people]
 
 
 class World:
@@ -37,6 +42,7 @@ class World:
         fps: float = 12.5,
         seconds: float = 8.0,
         people: int | None = None,
+        lives: Callable[[Stage], list[Act]] = everyday,
     ) -> None:
         self._seed, self._width, self._height, self._fps = seed, width, height, fps
         self._count = int(seconds * fps)
@@ -57,7 +63,7 @@ class World:
         )
         self._stage = Stage(rng, width, fps)
         self._fill_stage(people or rng.choice((1, 1, 2, 2, 3, 4)))
-        self._lives = [life(self._stage, person) for person in self._stage.people]
+        self._lives = lives(self._stage)
         self._sun = rng.uniform(-8, 8)  # where shadows fall, pixels
         self._shaking = rng.choice((0, 0, 0, 0.5))
         self._shift = (0.0, 0.0)  # pixels

@@ -1,0 +1,95 @@
+"""Sentences to verb prototypes with the text tower of any installed bundle, by the bundle's hash.
+
+What live scoring would have compared its pair vectors with, had the verb been in its vocabulary.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import Bundle, CMMPSection, describe_bundle, find_bundles
+from models.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float32]
+Encoder = Callable[[Sequence[str]], Floats]  # n sentences -> (n, D)
+
+_TOWERS, _SENTENCES = 2, 10_000  # kept: a tower of a large CLIP has 500 MB
+
+
+class BundleSpeech:
+    """The text towers of installed bundles; each is loaded when it is first asked for something."""
+
+    def __init__(self, *named: str) -> None:
+        """`named`: bundles beside the installed ones, by name or folder."""
+        self._named = named
+        self._bundles: dict[str, Bundle] = {}
+        self._tower = lru_cache(_TOWERS)(self._load)
+        self._prototype = lru_cache(_SENTENCES)(self._encode)
+
+    def silence(self, bundle: str) -> str | None:
+        """Why it cannot be asked for verbs that it was not made for, in a line; None: it can."""
+        found = self._find(bundle)
+        if found is None:
+            return f"bundle {bundle} is not installed: its vectors cannot be asked"
+        section = found.manifest.scorer
+        if not isinstance(section, CMMPSection):
+            return f"bundle {found.name} hears no text: it cannot be asked for other verbs"
+        if section.sizes.get("free_prototypes"):
+            return f"the verbs of bundle {found.name} are no texts: it cannot be asked for others"
+        return None
+
+    def verbs(self, bundle: str) -> Collection[str]:
+        """What it sees live, so that its events are stored; nothing of a bundle not installed."""
+        found = self._find(bundle)
+        return () if found is None else found.vocabulary.verb_names
+
+    def prototypes(self, bundle: str, sentences: Sequence[str]) -> Floats:
+        """(n, D): pair vectors times these are logits. Only of a bundle without silence."""
+        return np.stack([self._prototype(bundle, sentence) for sentence in sentences])
+
+    def calibration(self, bundle: str) -> tuple[float, float]:
+        """Scale and bias that turn the logits of any verb into log-odds: the mean of its verbs'."""
+        found = self._find(bundle)
+        rows = [] if found is None else list(found.manifest.calibration.values())
+        if not rows:
+            return 1.0, 0.0
+        return float(np.mean([r.scale for r in rows])), float(np.mean([r.bias for r in rows]))
+
+    def _find(self, bundle: str) -> Bundle | None:
+        """Looked up anew while it is not there: bundles are installed while a dashboard runs."""
+        if bundle not in self._bundles:
+            for name in (*self._named, *find_bundles()):
+                try:
+                    described = describe_bundle(name)
+                except ModelError as error:
+                    logger.debug("not looked at: %s", error)
+                else:
+                    self._bundles[described.hash] = described
+        return self._bundles.get(bundle)
+
+    def _encode(self, bundle: str, sentence: str) -> Floats:
+        return self._tower(bundle)([sentence])[0]
+
+    def _load(self, bundle: str) -> Encoder:
+        found = self._find(bundle)
+        section = None if found is None else found.manifest.scorer
+        if found is None or not isinstance(section, CMMPSection):
+            raise ModelError(self.silence(bundle) or bundle)
+        found.verify(*section.files)
+        import torch  # with open_clip two seconds, which questions without new verbs need not wait
+
+        from models.cmmp.weights import load_prompts
+
+        tower, prompts = load_prompts(section, found.folder)
+
+        @torch.inference_mode()
+        def encode(sentences: Sequence[str]) -> Floats:
+            vectors: Floats = prompts(tower, sentences).float().numpy()
+            return vectors
+
+        return encode

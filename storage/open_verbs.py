@@ -1,0 +1,241 @@
+"""Moments of verbs that nobody configured, found in the pair vectors that are stored."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from storage.chances import Judgement, judge
+from storage.filters import Filters
+from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
+from storage.question import Clause
+from storage.speech import MOTION, OpenVerbs, sentence_of
+from storage.vector_rows import (
+    Floats,
+    VectorScores,
+    Views,
+    bundles_with_vectors,
+    look_at,
+    score_vectors,
+)
+from storage.windows import Window, find_windows
+
+ASKED = "asked"  # in place of the settings' hash: no run has told this interaction
+MOST_MOMENTS = 10_000  # of one verb
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a bundle's vectors are asked for."""
+
+    bundle: str
+    phrases: tuple[str, ...]  # any of these
+    contrasts: tuple[str, ...]  # none of these more than that
+
+
+class Retrieval:
+    """Looks for open verbs; `notes` and `complete` tell what could not be looked at."""
+
+    def __init__(self, session: Session, how: OpenVerbs | None) -> None:
+        self._session, self._how = session, how
+        self._bundles: list[str] | None = None
+        self.notes: dict[str, None] = {}  # in order, each once
+        self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
+        self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
+        self.complete = True
+
+    def asked(self, clause: Clause) -> list[Asked]:
+        """Which bundles are asked for which verbs.
+
+        A phrase is asked of all that do not see it live, verbs that others were configured for of
+        those that see none of them. Of a bundle that cannot be asked a note is made.
+        """
+        if self._how is None or not clause.does:
+            return []
+        if self._bundles is None:
+            self._bundles = bundles_with_vectors(self._session)
+        found = []
+        for bundle in self._bundles:
+            phrases = self._unseen(bundle, clause)
+            silence = self._how.speaks.silence(bundle) if phrases else None
+            if silence is not None:
+                self.notes[silence] = None
+            elif phrases:
+                found.append(Asked(bundle, phrases, clause.contrasts))
+        return found
+
+    def _unseen(self, bundle: str, clause: Clause) -> tuple[str, ...]:
+        assert self._how is not None
+        seen = set(self._how.speaks.verbs(bundle))
+        phrases = [phrase for phrase in clause.phrases if phrase not in seen]
+        if seen and not seen.intersection(clause.verbs):
+            phrases += [verb for verb in clause.verbs if verb not in MOTION]
+        return tuple(dict.fromkeys(phrases))
+
+    def moments(self, clause: Clause, filters: Filters) -> list[Interaction]:
+        """All that are likely enough, each once, in the order of the filters."""
+        found = [one for asked in self.asked(clause) for one in self._moments(asked, filters)]
+        order = partial(order_of, upwards=filters.get("oldest_first", False))
+        return sorted({one.id: one for one in found}.values(), key=order)
+
+    def _moments(self, asked: Asked, filters: Filters) -> list[Interaction]:
+        assert self._how is not None
+        sentences = [sentence_of(phrase) for phrase in (*asked.phrases, *asked.contrasts)]
+        prototypes = self._how.speaks.prototypes(asked.bundle, sentences)
+        scores = score_vectors(self._session, asked.bundle, prototypes, filters)
+        self._judge(asked, prototypes, filters)
+        found = []
+        for column, phrase in enumerate(asked.phrases):
+            evidence = self._evidence(scores, column, asked)
+            windows = find_windows(
+                scores.pair,
+                scores.seconds,
+                evidence,
+                least=self._how.least,
+                apart=2 * self._how.every.total_seconds(),
+            )
+            if len(windows) > MOST_MOMENTS:
+                self.complete = False
+                windows = sorted(windows, key=lambda w: -w.score)[:MOST_MOMENTS]
+            moments = told(self._session, scores, phrase, windows)
+            self._note_chance(asked.bundle, phrase, moments)
+            found += moments
+        return found
+
+    def _judge(self, asked: Asked, prototypes: Floats, filters: Filters) -> None:
+        """Against all that these cameras have stored of such things, at whatever time."""
+        assert self._how is not None
+        missing = [p for p in asked.phrases if (asked.bundle, p) not in self.judgements]
+        if self._how.per_day is None or not missing:
+            return
+        near: Filters = {
+            "camera": filters.get("camera"),
+            "object_classes": filters.get("object_classes"),
+        }
+        rows = prototypes[[asked.phrases.index(phrase) for phrase in missing]]
+        every = score_vectors(self._session, asked.bundle, rows, near)
+        for column, phrase in enumerate(missing):
+            self.judgements[asked.bundle, phrase] = judge(
+                phrase, every, column, per_day=self._how.per_day
+            )
+
+    def _note_chance(self, bundle: str, phrase: str, found: Sequence[Interaction]) -> None:
+        judgement = self.judgements.get((bundle, phrase))
+        if judgement is None or judgement.chance is None or self._how is None:
+            return
+        scale, _ = self._how.speaks.calibration(bundle)
+        for one in found:
+            odds = np.log(max(one.peak_score, 1e-12)) - np.log(max(1 - one.peak_score, 1e-12))
+            logit = judgement.threshold + float(odds) / scale
+            self.by_chance[one.id] = judgement.chance.p_value(logit)
+
+    def _evidence(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
+        """Log-odds (N,) of one verb, no more than by how much it exceeds what it must not be.
+
+        They are 0 at the score that is reached by chance as often as was chosen.
+        """
+        assert self._how is not None
+        phrases = len(asked.phrases)
+        scale, bias = self._how.speaks.calibration(scores.bundle)
+        logits = scores.logits[:, column]
+        calibrate = self._how.calibrate
+        judgement = self.judgements.get((scores.bundle, asked.phrases[column]))
+        if judgement is not None and judgement.chance is not None:
+            bias = -scale * judgement.threshold
+        evidence: Floats = scale * logits + bias
+        if calibrate is not None:
+            evidence = calibrate(scores, column)
+        others = scores.logits[:, phrases:]
+        if others.shape[1] == 0:
+            return evidence
+        contrasted: Floats = np.minimum(evidence, scale * (logits - others.max(axis=1)))
+        return contrasted
+
+
+def order_of(one: Interaction, *, upwards: bool) -> tuple[timedelta, str]:
+    """Sorts as the database does: by start, then by id."""
+    since = one.started_at - datetime(1970, 1, 1, tzinfo=UTC)
+    return since if upwards else -since, one.id.hex
+
+
+def told(
+    session: Session, scores: VectorScores, phrase: str, windows: Sequence[Window]
+) -> list[Interaction]:
+    """Windows as interactions; picture and boxes are of an interaction's peak where one is near."""
+    shown = [_shown(scores, window) for window in windows]
+    views = look_at(session, scores, shown)
+    found = (
+        _interaction(scores, phrase, window, row, views)
+        for window, row in zip(windows, shown, strict=True)
+    )
+    return [one for one in found if one is not None]
+
+
+def _shown(scores: VectorScores, window: Window) -> int:
+    """The likeliest row that has a picture, else the likeliest."""
+    peaks = [row for row in window.rows if scores.peak[row]]
+    return int(max(peaks, key=lambda row: scores.logits[row].max()) if peaks else window.best)
+
+
+def _interaction(
+    scores: VectorScores, phrase: str, window: Window, row: int, views: Views
+) -> Interaction | None:
+    """None: retention has deleted it meanwhile."""
+    view = views.get(row)
+    if view is None:
+        return None
+    human, thing = scores.pairs[scores.pair[row]]
+    start, end = (datetime.fromtimestamp(scores.seconds[i], UTC) for i in window.ends)
+    began, ended = (view.media + scores.seconds[i] - scores.seconds[row] for i in window.ends)
+    return Interaction(
+        id=interaction_id(
+            camera=view.camera,
+            verb=phrase,
+            human_track=human,
+            object_track=thing,
+            started_at=start,
+            bundle=scores.bundle,
+            config=ASKED,
+        ),
+        camera=view.camera,
+        kind=Kind.INTERVAL if end > start else Kind.MOMENT,
+        phase=Phase.END,
+        verb=phrase,
+        human_track=human,
+        object_track=thing,
+        object_class=view.object_class,
+        started_at=start,
+        ended_at=end,
+        media_start=float(began),
+        media_end=float(ended),
+        mean_score=window.mean,
+        peak_score=window.score,
+        peak_at=view.media,
+        human_box=view.human_box,
+        object_box=view.object_box,
+        bundle=scores.bundle,
+        config=ASKED,
+        end_reason=EndReason.ENDED,
+        snapshot=view.snapshot,
+        clip=view.clip,
+        clip_peak=view.clip_peak,
+    )
+
+
+def without_told(found: Sequence[Interaction], stored: Iterable[Interaction]) -> list[Interaction]:
+    """Those of which the same was not told live, by another bundle."""
+    by: dict[tuple[str, str, str], list[Interaction]] = {}
+    for one in stored:
+        by.setdefault((one.verb, one.human_track, one.object_track), []).append(one)
+    return [
+        one
+        for one in found
+        if not any(
+            other.started_at <= one.ended_at and other.ended_at >= one.started_at
+            for other in by.get((one.verb, one.human_track, one.object_track), ())
+        )
+    ]

@@ -1,0 +1,180 @@
+"""Verbs that nobody configured are told as often by chance as was chosen, and no more."""
+
+import sys
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session, sessionmaker
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
+
+from dashboard.api import make_api
+from storage.open_verbs import Retrieval
+from storage.pair_vectors import PairVector
+from storage.question import Clause
+from storage.repository import add_interactions
+from storage.speech import OpenVerbs
+from storage.track_rows import add_pair_vectors
+from storage.vector_rows import Floats
+from stream.cli import app
+from tests.test_interactions import NOON, make_interaction
+
+DAYS, A_DAY = 4, 1500  # moments
+BUNDLE = "b"
+JUGGLE = Clause(phrases=("juggle",))
+DIRECTION = np.array([1.0, 0, 0, 0], np.float32)
+
+
+class Speech:
+    """One direction of the vectors is every verb."""
+
+    def silence(self, _bundle: str) -> str | None:
+        return None
+
+    def verbs(self, _bundle: str) -> Collection[str]:
+        return ("hold",)
+
+    def prototypes(self, _bundle: str, sentences: Sequence[str]) -> Floats:
+        return np.tile(DIRECTION, (len(sentences), 1))
+
+    def calibration(self, _bundle: str) -> tuple[float, float]:
+        return 1.0, 0.0
+
+
+def store(sessions: sessionmaker[Session], seed: int, number: int, true: int = 0) -> None:
+    """Moments of as many pairs, spread over the days; the first ones are juggling."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(number, 4)).astype(np.float16)
+    values[:true, 0] = 8 + np.arange(true)
+    order = rng.permutation(number)
+    rows = [
+        PairVector(
+            camera="gate",
+            moment="sample",
+            human_track=f"gate:0:{2 * n + 1}",
+            object_track=f"gate:0:{2 * n + 2}",
+            object_class="ball",
+            taken_at=NOON - timedelta(days=DAYS) * int(order[n]) / number,
+            media_time=float(order[n]),
+            human_box=(0, 0, 10, 20),
+            object_box=(5, 5, 9, 9),
+            bundle=BUNDLE,
+            interaction=None,
+            vector=values[n],
+        )
+        for n in range(number)
+    ]
+    with sessions.begin() as session:
+        add_pair_vectors(session, vectors=rows)
+        add_interactions(session, interactions=[make_interaction(1, object_class="ball")])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_as_many_are_told_as_chance_was_allowed_and_all_that_are_true(
+    sessions: sessionmaker[Session], seed: int
+) -> None:
+    store(sessions, seed, DAYS * A_DAY, true=12)
+    with sessions() as session:
+        told = {}
+        for per_day in (0.01, 2.0, 20.0):
+            retrieval = Retrieval(session, OpenVerbs(Speech(), per_day=per_day))
+            found = retrieval.moments(JUGGLE, {})
+            told[per_day] = len(found)
+            true = sum(int(one.human_track.rpartition(":")[2]) < 24 for one in found)
+            assert true == 12
+            assert all(retrieval.by_chance[one.id] < 0.03 for one in found)
+    assert told[0.01] <= 13
+    assert 12 <= told[2.0] <= 12 + 2 * 2 * DAYS
+    assert 12 + 20 * DAYS / 2 <= told[20.0] <= 12 + 20 * DAYS * 2
+
+
+def test_where_it_never_happened_nothing_is_told_rather_than_the_best_of_nothing(
+    sessions: sessionmaker[Session],
+) -> None:
+    store(sessions, 5, DAYS * A_DAY)
+    with sessions() as session:
+        sure = Retrieval(session, OpenVerbs(Speech(), per_day=0.001))
+        assert sure.moments(JUGGLE, {}) == []
+        plain = Retrieval(session, OpenVerbs(Speech()))
+        assert len(plain.moments(JUGGLE, {})) > 1000
+
+
+def test_too_few_moments_are_judged_by_calibration_and_that_is_said(
+    sessions: sessionmaker[Session],
+) -> None:
+    store(sessions, 1, 50, true=2)
+    with sessions() as session:
+        retrieval = Retrieval(session, OpenVerbs(Speech(), per_day=2.0))
+        assert len(retrieval.moments(JUGGLE, {})) >= 2
+        (judgement,) = retrieval.judgements.values()
+        assert judgement.chance is None
+        assert "50 moments are too few" in str(judgement)
+        assert not retrieval.by_chance
+
+
+def test_an_answer_says_how_likely_it_is_chance(sessions: sessionmaker[Session]) -> None:
+    store(sessions, 3, DAYS * A_DAY, true=4)
+    api = TestClient(make_api(sessions, "0123456789abcdef", OpenVerbs(Speech())))
+    headers = {"Authorization": "Bearer 0123456789abcdef"}
+
+    def ask(per_day: float) -> dict[str, Any]:
+        query = {"q": "who juggled a ball", "per_day": str(per_day), "limit": "500"}
+        found = api.get("/ask", params=query, headers=headers)
+        assert found.status_code == 200, found.text
+        told: dict[str, Any] = found.json()
+        return told
+
+    few, many = ask(0.05), ask(50)
+    assert 4 <= few["total"] <= 6 < many["total"]
+    (certainty,) = few["certainty"]
+    assert (certainty["phrase"], certainty["moments"]) == ("juggle", DAYS * A_DAY)
+    assert certainty["low"] <= 0.05 <= certainty["high"]
+    assert certainty["threshold"] > many["certainty"][0]["threshold"]
+    assert all(0 <= row["by_chance"] < 0.01 for row in few["rows"])
+    assert "juggle: about 0.05 a day by chance" in few["summary"]
+
+
+def test_the_page_shows_what_a_threshold_costs(
+    sessions: sessionmaker[Session], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(sessions, 3, DAYS * A_DAY, true=4)
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+    def show(url: str, media: str) -> None:
+        from dashboard.views import ask
+        from storage.speech import OpenVerbs
+        from tests.test_chances import Speech
+
+        ask.render(url, media, OpenVerbs(Speech()))
+
+    page = AppTest.from_function(show, default_timeout=60, args=(database, str(tmp_path)))
+    page.query_params["q"] = "who juggled a ball"
+    page.run()
+    assert not page.exception
+    before = len(page.dataframe[0].value)
+    assert len(page.get("vega_lite_chart")) == 1
+    assert any("juggle: about 2 a day" in str(caption.value) for caption in page.caption)
+    page.select_slider(key="per_day").set_value(0.1).run()
+    assert not page.exception
+    assert 4 <= len(page.dataframe[0].value) < before
+
+
+def test_the_command_line_takes_the_choice(
+    sessions: sessionmaker[Session], database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(sessions, 3, DAYS * A_DAY, true=4)
+    monkeypatch.setattr("stream.cli_ask.BundleSpeech", lambda *_: Speech())
+    command = ["ask", "who juggled a ball", "--database", database, "--csv", "--per-day"]
+    rows = [
+        len(CliRunner().invoke(app, [*command, per_day]).stdout.splitlines())
+        for per_day in ("0.01", "50")
+    ]
+    assert 5 <= rows[0] <= 7 < rows[1]
