@@ -1,6 +1,7 @@
 """Phrases to vectors with CLIP's text tower; what a vector is compared with is not known here."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,9 @@ from open_clip.model import CLIP
 from open_clip.transformer import TextTransformer
 from torch import Tensor
 
-TextTower = CLIP | TextTransformer  # whole or without pictures: the names inside are the same
+TextTower: TypeAlias = (
+    CLIP | TextTransformer
+)  # whole or without pictures: the names inside are the same
 Tokenizer = Callable[[Sequence[str]], Tensor]
 BATCH = 64  # phrases in one pass: bounds memory, 64 x 77 tokens
 

@@ -105,11 +105,12 @@ class Retrieval:
         scale, bias = self._how.speaks.calibration(scores.bundle)
         logits = scores.logits[:, column]
         calibrate = self._how.calibrate
-        evidence = scale * logits + bias if calibrate is None else calibrate(scores, column)
+        evidence: Floats = scale * logits + bias if calibrate is None else calibrate(scores, column)
         others = scores.logits[:, phrases:]
         if others.shape[1] == 0:
             return evidence
-        return np.minimum(evidence, scale * (logits - others.max(axis=1)))
+        least: Floats = np.minimum(evidence, scale * (logits - others.max(axis=1)))
+        return least
 
 
 def order_of(one: Interaction, *, upwards: bool) -> tuple[timedelta, str]:
