@@ -73,7 +73,8 @@ class BundleSpeech:
         return self._bundles.get(bundle)
 
     def _encode(self, bundle: str, sentence: str) -> Floats:
-        return self._tower(bundle)([sentence])[0]
+        vector: Floats = self._tower(bundle)([sentence])[0]
+        return vector
 
     def _load(self, bundle: str) -> Encoder:
         found = self._find(bundle)

@@ -168,8 +168,9 @@ def _query(
     else:
         taken, later = PairVectorRow.taken_at, type_coerce(0.0, Double)
     if prototypes is None:
-        when, told = type_coerce(taken, Text), [type_coerce(table.vector, LargeBinary)]
+        when: Any = type_coerce(taken, Text)
         id_: Any = type_coerce(table.id, Text)
+        told: list[Any] = [type_coerce(table.vector, LargeBinary)]
     else:
         when, id_ = cast(func.extract("epoch", taken), Double), cast(table.id, Text)
         told = [product(table, row, str(n)) for n, row in enumerate(prototypes)]
