@@ -126,6 +126,15 @@ def singulars(word: str) -> frozenset[str]:
     return _lemmas(word, "NOUN") | ({"person"} if word == "people" else set())
 
 
+def gerund(phrase: str) -> str:
+    """ "pick up" -> "picking up"."""
+    head, *rest = phrase.split()
+    from lemminflect import getInflection, getInflectionOOV
+
+    known = getInflection(head, "VBG") or getInflectionOOV(head, "VBG")
+    return " ".join([known[0], *rest])
+
+
 def _lemmas(word: str, kind: str) -> frozenset[str]:
     if not (word.isascii() and word.isalpha() and len(word) < _LONGEST_WORD):
         return frozenset((word,))
