@@ -27,7 +27,7 @@ def alert_body(standing: Standing, row: Row, *, at: datetime, test: bool = False
             "text": standing.question.text,
             "understood": [str(span) for span in standing.question.understood],
         },
-        "answer": " · ".join(cell for cell in row.cells if cell),
+        "answer": _answer(row, test=test),
         "interaction": row.interaction.to_dict(with_vector=False),
         "evidence": [one.to_dict(with_vector=False) for one in row.evidence],
     }
@@ -36,7 +36,6 @@ def alert_body(standing: Standing, row: Row, *, at: datetime, test: bool = False
 def add_test(session: Session, standing: Standing, *, now: datetime) -> uuid.UUID:
     """An alert that is marked as a test, about the newest interaction, or one made up."""
     one = next(iter(latest(session, limit=1)), None) or _made_up(now)
-    cells = ("this is a test", person_label(one.human_track), one.verb, one.object_class)
     test = uuid.uuid4()
     add_alert(
         session,
@@ -44,10 +43,22 @@ def add_test(session: Session, standing: Standing, *, now: datetime) -> uuid.UUI
         interaction=test,
         camera=one.camera,
         at=now,
-        body=alert_body(standing, Row(one, (), cells), at=now, test=True),
+        body=alert_body(standing, Row(one, (), ()), at=now, test=True),
         test=True,
     )
     return alert_id(standing.id, test)
+
+
+def _answer(row: Row, *, test: bool) -> str:
+    """One line for a person."""
+    one = row.interaction
+    parts = ["this is a test"] if test else []
+    parts += [
+        f"{person_label(each.human_track)} {each.verb} {each.object_class}"
+        for each in (one, *row.evidence)
+    ]
+    parts += [one.started_at.isoformat(sep=" ", timespec="seconds"), one.camera]
+    return " · ".join([*parts, f"{one.peak_score:.2f}"])
 
 
 def _made_up(now: datetime) -> Interaction:

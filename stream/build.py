@@ -27,6 +27,7 @@ from storage.retention import Keeper, Limits
 from storage.runs import RunDatabase, RunFacts
 from stream.addresses import Reading, Source, Wanted, find_sources
 from stream.alerting import Alerting
+from stream.build_alerts import make_teller
 from stream.careful import Careful, Quarantine
 from stream.clips import Clips
 from stream.deliver import Deliver
@@ -35,16 +36,13 @@ from stream.events import PICK_UP, PUT_DOWN, EventMaker, Lifecycle
 from stream.flow import flow
 from stream.frames import EventFrame, Round, changes_of
 from stream.listening import Listening
-from stream.mail import MailServer
 from stream.metrics import Numbers, OutboxState, serve_metrics
 from stream.packets import Rings
-from stream.references import Secrets
 from stream.reload import Reloader, reloading
 from stream.rounds import Rounds
 from stream.score import Score
 from stream.smooth import Smoother, Smoothing
 from stream.stats import FrameCounts, Link, Timing, bottleneck
-from stream.telling import Teller
 from stream.track import Detect, Track
 
 logger = logging.getLogger(__name__)
@@ -261,24 +259,6 @@ def _make_events(
         config=settings.hash,
         sample_seconds=settings.vectors.every_seconds,
         names=names,
-    )
-
-
-def make_teller(settings: Settings) -> Teller:
-    """What sends alerts."""
-    given = settings.alerts
-    server = given.mail
-    mail = None
-    if server.host is not None:
-        mail = MailServer(
-            server.host, server.port, server.security, server.sender, user=server.user
-        )
-    return Teller(
-        Secrets(given.secrets),
-        settings.media,
-        mail=mail,
-        mail_password=server.password,
-        link_local=given.link_local,
     )
 
 

@@ -158,7 +158,7 @@ def try_out(
     from storage.delivery_rows import DELIVERED, claim, delivery_log, due
     from storage.standing_rows import get_standing
     from stream.alerting import Alerting
-    from stream.build import make_teller
+    from stream.build_alerts import make_teller
 
     settings, now = load(config, database={"url": database}), datetime.now(UTC)
     with _sessions(settings) as sessions:
@@ -205,7 +205,7 @@ def show_log(
 def ask_and_tell(config: ConfigOption = None, database: DatabaseOption = None) -> None:
     """Ask and tell without watching any video, beside runs or alone; Ctrl-C ends it."""
     from stream.alerting import Alerting
-    from stream.build import make_teller
+    from stream.build_alerts import make_teller
 
     settings, ended = load(config, database={"url": database}), threading.Event()
     with _sessions(settings) as sessions:

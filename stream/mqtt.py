@@ -1,12 +1,13 @@
 """Alerts to an MQTT broker: QoS 1, over TLS with `mqtts`."""
 
+import queue
 import re
-import socket
 import ssl
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from storage.channels import TOPIC_FIELDS
 from stream.webhook import SendError
@@ -27,18 +28,21 @@ def publish(url: str, body: bytes, *, fields: dict[str, str], key: str) -> str:
         client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
     if parts.scheme == "mqtts":
         client.tls_set_context(ssl.create_default_context())
-    refused: list[str] = []
-    client.on_connect = lambda _c, _u, _f, reason, _p: (
-        refused.append(str(reason)) if reason.is_failure else None
-    )
+    answers: queue.Queue[ReasonCode] = queue.Queue()
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.put(reason)
     try:
         client.connect(parts.hostname or "", parts.port or _PORTS[parts.scheme])
         client.loop_start()
+        answer = answers.get(timeout=TIMEOUT_SECONDS)
+        if answer.is_failure:
+            raise SendError(f"the broker refuses: {answer}")
         topic = topic_of(unquote(parts.path).removeprefix("/"), fields)
         sent = client.publish(topic, body, qos=1)
         sent.wait_for_publish(TIMEOUT_SECONDS)
         if not sent.is_published():
-            raise SendError(refused[0] if refused else "the broker does not acknowledge it")
+            raise SendError("the broker does not acknowledge it")
+    except queue.Empty as error:
+        raise SendError("the broker does not answer") from error
     except (OSError, ValueError, RuntimeError) as error:
         raise SendError(_reason(error)) from error
     finally:
@@ -54,6 +58,4 @@ def topic_of(template: str, fields: dict[str, str]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, socket.gaierror | ssl.SSLError | OSError):
-        return " ".join(str(error.strerror or error).split())
-    return " ".join(str(error).split())
+    return " ".join(str(getattr(error, "strerror", None) or error).split())
