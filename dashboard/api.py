@@ -20,6 +20,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime, BaseModel, Field
 
+from dashboard.api_alerts import add_alerts
 from storage.ask import Answer, AskError, answer, understand_stored
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
@@ -95,6 +96,7 @@ def make_api(sessions: Sessions, token: str) -> FastAPI:
         return {"status": "ok"}
 
     _add_reading(api, sessions, Depends(check))
+    add_alerts(api, sessions, Depends(check))
     return api
 
 

@@ -246,9 +246,9 @@ def test_killed_again_and_again_it_tells_each_once(
     stand(sessions, "who picked up a box", channels=(Channel.make(hook.url),))
     stand(sessions, "who picked up a box", name="other", cooldown=timedelta(hours=1))
     events = 0
-    for _ in range(4):
-        happen(sessions, *range(events, events + 60))
-        events += 60
+    for _ in range(3):
+        happen(sessions, *range(events, events + 40))
+        events += 40
         pair = [start(url) for _ in range(2)]
         for process in pair:
             assert process.stdout is not None
@@ -275,7 +275,7 @@ def test_killed_again_and_again_it_tells_each_once(
     told = [hit.json["interaction"]["id"] for hit in hook.hits]
     assert set(told) == set(mine)
     assert len({hit.key for hit in hook.hits}) == events, "a key tells doubles"
-    assert len(told) - events <= 4 * 2 * 3, "only what was on its way came twice"
+    assert len(told) - events <= 3 * 2 * 3, "only what was on its way came twice"
 
 
 def read(sessions: Sessions, query: Callable[[Session], Any]) -> Any:
@@ -336,7 +336,7 @@ def listen(port: int, topic: str, **tls: Any) -> list[tuple[str, bytes, int]]:
         client.tls_set(**tls)
         client.username_pw_set("joe", "pa:ss/word")
     client.on_message = lambda _c, _u, message: got.append(
-        (message.topic, message.payload, message.qos)
+        (message.topic, bytes(message.payload), message.qos)
     )
     client.on_subscribe = lambda *_: ready.append(True)
     wait_until(lambda: connects(client, port))
@@ -477,8 +477,8 @@ def test_a_mail_comes_with_the_picture(
     (mail,) = mailbox.messages
     assert mail["Subject"] == "mine: pick up box"
     assert mail["To"] == "you@example.org"
-    text, image = mail.walk().__iter__(), [p for p in mail.walk() if p.get_filename()]
-    assert any(b"who picked up a box" in (p.get_payload(decode=True) or b"") for p in text)  # type: ignore[operator]
+    text, image = list(mail.walk()), [p for p in mail.walk() if p.get_filename()]
+    assert any(b"who picked up a box" in (p.get_payload(decode=True) or b"") for p in text)
     assert image[0].get_payload(decode=True) == b"a jpeg"
 
 
