@@ -51,22 +51,18 @@ def looks_due(session: Session, *, now: datetime) -> bool:
     return bool(session.scalar(select(exists().where(LookRow.due_at <= now))))
 
 
-def take_looks(session: Session, *, now: datetime, limit: int) -> list[Look]:
-    """The oldest that are due. Taken by nobody else, and back if the transaction fails."""
-    oldest = (
-        select(LookRow.seq)
-        .where(LookRow.due_at <= now)
-        .order_by(LookRow.seq)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    taken = (
-        delete(LookRow)
-        .where(LookRow.seq.in_(oldest))
-        .returning(LookRow.seq, LookRow.interaction, LookRow.standing)
-    )
-    rows = session.execute(taken).tuples()
-    return sorted((Look(*row) for row in rows), key=lambda look: look.seq)
+def due_looks(session: Session, *, now: datetime, limit: int) -> list[Look]:
+    """The oldest."""
+    row = LookRow
+    query = select(row.seq, row.interaction, row.standing).where(row.due_at <= now)
+    found = session.execute(query.order_by(row.seq).limit(limit)).tuples()
+    return [Look(*one) for one in found]
+
+
+def take_looks(session: Session, seqs: Collection[int]) -> set[int]:
+    """Those that nobody else has taken; they are back if the transaction fails."""
+    row = LookRow
+    return set(session.scalars(delete(row).where(row.seq.in_(seqs)).returning(row.seq)))
 
 
 def look_again(

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from storage.alert_rows import (
+    Look,
     add_alert,
     alerted,
+    due_looks,
     last_told,
     lock_standing,
     look_again,
@@ -20,6 +22,7 @@ from storage.alert_rows import (
 )
 from storage.alerts import alert_body
 from storage.ask import Row, answer
+from storage.database import ReadSession
 from storage.interactions import Interaction, Phase
 from storage.question import Bound, Question, Relation
 from storage.quiet import held_back
@@ -49,56 +52,75 @@ class Watched:
         return self.looked == _BATCH
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What is to be decided: of each look, what each question found, and how long it waits."""
+
+    looks: tuple[Look, ...] = ()
+    found: tuple[tuple[Look, Standing, tuple[Row, ...], timedelta], ...] = ()
+
+
 def watch(session: Session, *, now: datetime) -> Watched:
-    """One step, to be committed as a whole: what was looked at is gone from the queue."""
-    looks = take_looks(session, now=now, limit=_BATCH)
-    if not looks:
-        return Watched()
-    standings = all_standing(session, active=True)
-    locked = lock_standing(session, [one.id for one in standings])
-    alerts = held = 0
-    for look in dict.fromkeys(replace(look, seq=0) for look in looks):
+    """One step in one transaction."""
+    return settle(session, find(session, now=now), now=now)
+
+
+def find(session: ReadSession, *, now: datetime) -> Findings:
+    """Ask the active questions of what is due. Only reads: nobody waits meanwhile to write."""
+    looks = due_looks(session, now=now, limit=_BATCH)
+    standings = all_standing(session, active=True) if looks else []
+    found, seen = list[tuple[Look, Standing, tuple[Row, ...], timedelta]](), set[object]()
+    for look in looks:
         new = get_interaction(session, id=look.interaction)
-        if new is None:
+        if new is None or (look.interaction, look.standing) in seen:
             continue
+        seen.add((look.interaction, look.standing))
         for standing in standings:
-            if standing.id in locked and look.standing in (None, standing.id):
-                told, kept = _look(session, standing, new, again=look.standing is not None, now=now)
-                alerts, held = alerts + told, held + kept
-    return Watched(len(looks), alerts, held)
+            if look.standing in (None, standing.id) and _concerns(standing, new):
+                rows = _rows_with(session, standing.question, new)
+                fitting = tuple(row for row in rows if _fits(standing, row))
+                wait = _wait(standing.question, new, found=bool(fitting))
+                if fitting or (wait and look.standing is None):
+                    found.append((look, standing, fitting, wait))
+    return Findings(tuple(looks), tuple(found))
 
 
-def _look(
-    session: Session, standing: Standing, new: Interaction, *, again: bool, now: datetime
-) -> tuple[int, int]:
-    """How many alerts were made for what the new interaction completes, and how many held back."""
-    if not _concerns(standing, new):
-        return 0, 0
-    rows = [row for row in _rows_with(session, standing.question, new) if _fits(standing, row)]
-    known = alerted(
-        session, standing=standing.id, interactions=[row.interaction.id for row in rows]
-    )
-    rows = [row for row in rows if row.interaction.id not in known]
-    wait = _wait(standing.question, new, found=bool(rows))
-    if wait and not again:
-        look_again(session, interaction=new.id, standing=standing.id, due_at=now + wait)
-        return 0, 0
+def settle(session: Session, findings: Findings, *, now: datetime) -> Watched:
+    """Make the alerts, to be committed as a whole; what others have settled is left to them."""
+    mine = take_looks(session, [look.seq for look in findings.looks])
+    locked = lock_standing(session, {standing.id for _, standing, _, _ in findings.found})
     alerts = held = 0
-    for row in sorted(rows, key=lambda row: row.interaction.started_at):
-        camera = row.interaction.camera
-        last = last_told(session, standing=standing, camera=camera)
-        reason = held_back(now, last=last, cooldown=standing.cooldown, quiet=standing.quiet)
-        made = add_alert(
-            session,
-            standing=standing,
-            interaction=row.interaction.id,
-            camera=camera,
-            at=now,
-            body=alert_body(standing, row, at=now),
-            held=reason,
-        )
-        alerts, held = alerts + (made and reason is None), held + (made and reason is not None)
-    return alerts, held
+    for look, standing, rows, wait in findings.found:
+        if look.seq not in mine or standing.id not in locked:
+            continue
+        ids = [row.interaction.id for row in rows]
+        known = alerted(session, standing=standing.id, interactions=ids)
+        fresh = [row for row in rows if row.interaction.id not in known]
+        if wait and look.standing is None and (fresh or not rows):
+            due_at = now + wait
+            look_again(session, interaction=look.interaction, standing=standing.id, due_at=due_at)
+            continue
+        for row in sorted(fresh, key=lambda row: row.interaction.started_at):
+            made, reason = _tell(session, standing, row, now)
+            alerts, held = alerts + (made and reason is None), held + (made and bool(reason))
+    return Watched(len(findings.looks), alerts, held)
+
+
+def _tell(session: Session, standing: Standing, row: Row, now: datetime) -> tuple[bool, str | None]:
+    """Whether an alert was made, and why it was held back."""
+    camera = row.interaction.camera
+    last = last_told(session, standing=standing, camera=camera)
+    reason = held_back(now, last=last, cooldown=standing.cooldown, quiet=standing.quiet)
+    made = add_alert(
+        session,
+        standing=standing,
+        interaction=row.interaction.id,
+        camera=camera,
+        at=now,
+        body=alert_body(standing, row, at=now),
+        held=reason,
+    )
+    return made, reason
 
 
 def _concerns(standing: Standing, new: Interaction) -> bool:

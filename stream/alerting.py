@@ -29,7 +29,7 @@ from storage.delivery_rows import (
 from storage.errors import StorageError
 from storage.standing import Standing, watched
 from storage.standing_rows import all_standing, set_trouble
-from storage.watching import Watched, watch
+from storage.watching import Watched, find, settle
 from stream.backoff import next_try
 
 logger = logging.getLogger(__name__)
@@ -97,11 +97,13 @@ class Alerting:
         self._hear(standings)
         if not found:
             return Watched()
+        with self._sessions() as session:
+            findings = find(session, now=now)
         with self._sessions.begin() as session:
             if not standings:
                 drop_looks(session)
                 return Watched()
-            step = watch(session, now=now)
+            step = settle(session, findings, now=now)
         self.counts.made += step.alerts
         self.counts.held += step.held
         return step
