@@ -4,7 +4,6 @@ There is no second reading of a question here: it is `storage.ask.answer` over t
 new interaction, of which those rows count in which it has a part.
 """
 
-import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -30,9 +29,7 @@ from storage.repository import get_interaction
 from storage.standing import Standing
 from storage.standing_rows import all_standing
 
-logger = logging.getLogger(__name__)
-
-_BATCH = 100  # interactions of one transaction, in which others wait to write
+_BATCH = 100  # interactions of one step
 _MOST_MATCHES = 500  # of one question around one interaction
 _LONGEST = timedelta(days=1)  # between the parts of a question without a limit of its own
 _PATIENCE = timedelta(minutes=1)  # "and did not take it again", where the question has no limit
@@ -58,11 +55,6 @@ class Findings:
 
     looks: tuple[Look, ...] = ()
     found: tuple[tuple[Look, Standing, tuple[Row, ...], timedelta], ...] = ()
-
-
-def watch(session: Session, *, now: datetime) -> Watched:
-    """One step in one transaction."""
-    return settle(session, find(session, now=now), now=now)
 
 
 def find(session: ReadSession, *, now: datetime) -> Findings:

@@ -13,10 +13,9 @@ from storage.alert_rows import recent_alerts
 from storage.channels import Channel
 from storage.database import Sessions
 from storage.standing_rows import all_standing
-from storage.watching import watch
 from tests.test_alerts import happen
 from tests.test_dashboard import text_of
-from tests.test_standing import stand
+from tests.test_standing import look, stand
 
 Open = Callable[[], AppTest]
 
@@ -80,8 +79,7 @@ def test_what_cannot_be_saved_is_said(
 def test_questions_pause_are_tested_and_go(open_alerts: Open, sessions: Sessions) -> None:
     stand(sessions, "who picked up a box", channels=(Channel.make("https://example.org/x"),))
     happen(sessions, 1)
-    with sessions.begin() as session:
-        watch(session, now=datetime.now(UTC))
+    look(sessions, datetime.now(UTC))
     app = open_alerts()
     (table,) = app.dataframe
     assert table.value["told"].tolist() == ["told"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from storage.interactions import EndReason, Interaction, Kind, Phase
 from storage.question import AskError
 from storage.quiet import AlertError, QuietHours, held_back
 from storage.repository import add_interactions
+from storage.retention import prune
 from storage.standing import Standing, parse_cooldown, understand_standing
 from storage.standing_rows import (
     all_standing,
@@ -28,7 +30,7 @@ from storage.standing_rows import (
 )
 from storage.track_rows import add_tracks
 from storage.tracks import Track
-from storage.watching import watch
+from storage.watching import find, settle
 from tests.test_interactions import NOON, make_interaction
 
 Sessions = sessionmaker[Session]
@@ -60,7 +62,7 @@ def see(sessions: Sessions, *new: Interaction, now: datetime = NOON) -> list[Ale
 
 def look(sessions: Sessions, now: datetime) -> list[Alert]:
     with sessions.begin() as session:
-        while watch(session, now=now).more:
+        while settle(session, find(session, now=now), now=now).more:
             pass
     with sessions() as session:
         return recent_alerts(session)[::-1]
@@ -161,6 +163,27 @@ def test_colours_are_waited_for(sessions: Sessions) -> None:
     with sessions.begin() as session:
         add_tracks(session, tracks=[seen])
     assert about(look(sessions, NOON + timedelta(minutes=3))) == [str(new.id)]
+
+
+def test_two_that_ask_at_once_settle_each_look_once(both: Sessions) -> None:
+    stand(both, "who picked up a box")
+    new = moment(1, "pick up", 0)
+    with both.begin() as session:
+        add_interactions(session, interactions=[new])
+        note_new(session, [new], now=NOON)
+    with both() as one, both() as other:
+        findings = find(one, now=NOON), find(other, now=NOON)
+    for each in findings:
+        with both.begin() as session:
+            settled = settle(session, each, now=NOON).alerts
+            assert settled == (1 if each is findings[0] else 0)
+
+
+def test_alerts_grow_old_as_interactions_do(sessions: Sessions, tmp_path: Path) -> None:
+    stand(sessions, "who picked up a box", channels=(Channel.make("http://a/x"),))
+    assert len(see(sessions, moment(1, "pick up", 0))) == 1
+    prune(sessions, tmp_path, before=NOON + timedelta(days=1))
+    assert look(sessions, NOON) == []
 
 
 def test_questions_come_change_pause_and_go(both: Sessions) -> None:
