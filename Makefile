@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 APT_PACKAGES := redis-server chromium python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-	gstreamer1.0-plugins-ugly openssl
+	gstreamer1.0-plugins-ugly openssl mosquitto
 
 # torchvision's compiled operators need the torch build of the same index: ignore local wheels.
 export PIP_FIND_LINKS :=
@@ -28,6 +28,7 @@ demo: setup  ## render a clip, find its interactions, ask, show the dashboard's 
 services:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && ! { command -v redis-server && command -v chromium && command -v openssl \
+	    && command -v mosquitto_passwd \
 	    && /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")'; } \
 	    >/dev/null 2>&1; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \

@@ -100,6 +100,26 @@ class Retention(Section):
     media_gigabytes: float | None = Field(default=None, gt=0)  # of pictures and clips
 
 
+class Mail(Section):
+    """The server that alerts by e-mail are handed to."""
+
+    host: str | None = None
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    sender: str = "hoi-stream@localhost"
+    user: str | None = None
+    password: str | None = Field(default=None, pattern=r"^(env:HOI_SECRET_\w+|file:\w[\w.-]*)$")
+
+
+class Alerts(Section):
+    """How alerts of standing questions leave this machine."""
+
+    enabled: bool = True  # in `stream run`; false: `stream alerts run` does it somewhere else
+    secrets: Path = Path("/run/secrets")  # folder of what is named file:NAME
+    link_local: bool = False  # webhooks may go to 169.254.0.0/16 and fe80::/10
+    mail: Mail = Mail()
+
+
 class Metrics(Section):
     address: str | None = None  # :9108 or host:9108; serves /metrics, /live and /ready
 
@@ -124,6 +144,7 @@ class Settings(BaseSettings):
     clips: Clips = Clips()
     vectors: Vectors = Vectors()
     retention: Retention = Retention()
+    alerts: Alerts = Alerts()
 
     @property
     def backups(self) -> Path:

@@ -21,6 +21,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime, BaseModel, Field
 
+from dashboard.api_alerts import add_alerts
 from storage.ask import Answer, AskError, OpenVerbs, answer, understand_stored
 from storage.certainty import PER_DAY
 from storage.chances import Judgement
@@ -118,6 +119,7 @@ def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None
 
     _add_asking(api, sessions, Depends(check), open_verbs)
     _add_reading(api, sessions, Depends(check))
+    add_alerts(api, sessions, Depends(check))
     return api
 
 

@@ -6,7 +6,7 @@
 import streamlit as st
 
 from configs.settings import SettingsError, load
-from dashboard.views import ask, latest, timeline
+from dashboard.views import alerts, ask, latest, timeline
 from models.speech import BundleSpeech
 from storage.ask import OpenVerbs
 
@@ -30,6 +30,7 @@ def main() -> None:
         st.Page(lambda: ask.render(url, media, known), title="Ask", url_path="ask", default=True),
         st.Page(lambda: timeline.render(url), title="Timeline", url_path="timeline"),
         st.Page(lambda: latest.render(url), title="Latest", url_path="latest"),
+        st.Page(lambda: alerts.render(url), title="Alerts", url_path="alerts"),
     ]
     st.navigation(pages, position="top").run()
 

@@ -1,4 +1,4 @@
-"""Everything the pages read: the only file here that queries storage. Rows come as DataFrames."""
+"""Everything the pages read, as DataFrames; with alerts.py the only file that queries storage."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -12,7 +12,7 @@ from models.bundle import Calibration
 from models.errors import ModelError
 from models.evidence import Evidence, Floats
 from models.pairs import PairScores, pair_features, select_pairs
-from models.vocabulary import Vocabulary
+from models.vocabulary import Verb, Vocabulary
 
 Image = npt.NDArray[np.uint8]
 
@@ -31,12 +31,17 @@ class BoxPairScorer:
         self._objects = frozenset(vocabulary.objects)
         self._index = {name: i for i, name in enumerate(vocabulary.objects)}
         self._evidence = Evidence(vocabulary, calibration)
+        self.verb_names = vocabulary.verb_names
 
     @property
     def prototypes(self) -> Floats:
         """(V, D): logits are the pair vectors times these."""
         prototypes: Floats = self._network.prototypes.detach().float().numpy()
         return prototypes
+
+    def listen(self, verbs: Sequence[Verb]) -> tuple[str, ...]:
+        """Nothing else than its vocabulary: there is no text tower. Returns the others."""
+        return tuple(verb.name for verb in verbs if verb.name not in self.verb_names)
 
     def score(
         self, images: Sequence[Image], detections: Sequence[sv.Detections]

@@ -19,7 +19,7 @@ from models.device import choose_device, choose_dtype
 from models.errors import ModelError
 from models.evidence import Evidence, Floats
 from models.pairs import PairScores, select_pairs
-from models.vocabulary import Vocabulary
+from models.vocabulary import Verb, Vocabulary
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB
 Colour = tuple[float, float, float]
@@ -33,6 +33,15 @@ class Frame:
     classes: npt.NDArray[np.int64]  # (P,) of the vocabulary
     instances: Instances  # boxes in the S-frame
     pairing: Tensor  # (2, P) rows of the instances
+
+
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """What the columns of the scores are: the vocabulary, then verbs that were asked for later."""
+
+    names: tuple[str, ...]  # (V,)
+    prototypes: Floats  # (V, D)
+    evidence: Evidence
 
 
 class CMMPScorer:
@@ -60,18 +69,44 @@ class CMMPScorer:
         model.encoder.to(self._dtype)
         self._vocabulary = {name: i for i, name in enumerate(vocabulary.objects)}
         self._labels = {name: i for i, name in enumerate(class_names(vocabulary))}
-        self._evidence = Evidence(vocabulary, calibration)
+        self._base = Evidence(vocabulary, calibration)
         self._mean = torch.tensor(mean, device=self._device).view(3, 1, 1)
         self._std = torch.tensor(std, device=self._device).view(3, 1, 1)
         with torch.inference_mode():
             self._patterns = model.priors.global_tokens()  # (10, 64)
         prototypes: Floats = model.prototypes.detach().float().cpu().numpy()
-        self._prototypes = prototypes
+        self._known = len(vocabulary.verbs)
+        self._heard = _Heard(vocabulary.verb_names, prototypes, self._base)
 
     @property
     def prototypes(self) -> Floats:
         """(V, D): logits are the pair vectors times these."""
-        return self._prototypes
+        return self._heard.prototypes
+
+    @property
+    def verb_names(self) -> tuple[str, ...]:
+        """(V,) what the columns of the scores are; while it runs they only become more."""
+        return self._heard.names
+
+    def listen(self, verbs: Sequence[Verb]) -> tuple[str, ...]:
+        """From the next round on score these verbs, too, and of earlier calls no others.
+
+        Called by one thread at a time, while another one scores. Returns those that it cannot.
+        """
+        heard = self._heard
+        new = [verb for verb in verbs if verb.name not in heard.names]
+        if new and self._model.config.free_prototypes:
+            return tuple(verb.name for verb in new)
+        rows = [heard.prototypes]
+        if new:
+            with torch.inference_mode():
+                encoded = self._model.encode_prompts([verb.sentence for verb in new])
+            rows.append(encoded.float().cpu().numpy())
+        names = (*heard.names, *(verb.name for verb in new))
+        asked = {verb.name for verb in verbs}
+        wanted = [name in asked for name in names[self._known :]]
+        self._heard = _Heard(names, np.concatenate(rows), self._base.widened(wanted))
+        return ()
 
     @property
     def tower(self) -> VisionTransformer:
@@ -83,16 +118,17 @@ class CMMPScorer:
         self, images: Sequence[Image], detections: Sequence[sv.Detections]
     ) -> list[PairScores]:
         """One result a frame; frames without a pair are not encoded."""
+        heard = self._heard  # one for the whole round
         frames = [self.frame(image, found) for image, found in zip(images, detections, strict=True)]
         useful = [i for i, frame in enumerate(frames) if len(frame.pairs)]
         found_vectors = self._run([images[i] for i in useful], [frames[i] for i in useful])
         vectors = dict(zip(useful, found_vectors, strict=True))
         results = []
         for i, (frame, found) in enumerate(zip(frames, detections, strict=True)):
-            q = vectors.get(i, np.zeros((0, self._prototypes.shape[1]), np.float32))
+            q = vectors.get(i, np.zeros((0, heard.prototypes.shape[1]), np.float32))
             ids = np.zeros(0, np.int64) if found.tracker_id is None else found.tracker_id
-            logits = q @ self._prototypes.T
-            results.append(self._evidence.scores(ids, frame.pairs, frame.classes, q, logits))
+            logits = q @ heard.prototypes.T
+            results.append(heard.evidence.scores(ids, frame.pairs, frame.classes, q, logits))
         return results
 
     def frame(self, image: Image, found: sv.Detections) -> Frame:

@@ -1,6 +1,7 @@
 """Raw logits to calibrated log-odds, and none for a verb that a class does not allow."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,16 @@ class Evidence:
         verbs = [calibration.get(name, Calibration()) for name in vocabulary.verb_names]
         self._scale = np.array([verb.scale for verb in verbs], np.float32)
         self._bias = np.array([verb.bias for verb in verbs], np.float32)
+
+    def widened(self, wanted: Sequence[bool]) -> "Evidence":
+        """With a column more for each verb that was asked for later, calibrated like the verb in
+        the middle of the vocabulary's; of those that are not wanted any more there is none."""
+        wider = copy.copy(self)
+        asked = np.broadcast_to(np.array(wanted, bool), (len(self._validity), len(wanted)))
+        wider._validity = np.concatenate([self._validity, asked], 1)
+        wider._scale = _with_median(self._scale, len(wanted))
+        wider._bias = _with_median(self._bias, len(wanted))
+        return wider
 
     def of(self, logits: Floats, classes: Indices) -> Floats:
         """Logits (P, V) and object classes (P,) -> log-odds (P, V), -inf where not allowed."""
@@ -45,3 +56,8 @@ class Evidence:
             vectors.astype(np.float16),
             self.of(logits, classes),
         )
+
+
+def _with_median(values: Floats, more: int) -> Floats:
+    median = np.median(values) if len(values) else 0.0
+    return np.concatenate([values, np.full(more, median, np.float32)])

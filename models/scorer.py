@@ -10,6 +10,7 @@ from models.box_scorer import BoxScorer
 from models.bundle import BoxesSection, Bundle
 from models.evidence import Floats
 from models.pairs import PairScores
+from models.vocabulary import Verb
 
 
 class PairScorer(Protocol):
@@ -18,6 +19,13 @@ class PairScorer(Protocol):
     @property
     def prototypes(self) -> Floats:
         """(V, D): logits are the pair vectors times these."""
+
+    @property
+    def verb_names(self) -> tuple[str, ...]:
+        """(V,) what the columns of the scores are; while it runs they only become more."""
+
+    def listen(self, verbs: Sequence[Verb]) -> tuple[str, ...]:
+        """Score these verbs, too, from the next round on; returns those that it cannot."""
 
     def score(
         self, images: Sequence[Image], detections: Sequence[sv.Detections]

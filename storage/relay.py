@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from storage.alert_rows import note_new
 from storage.bus import Bus
 from storage.errors import RefusedError, StorageError
 from storage.interactions import Interaction
@@ -47,9 +49,9 @@ class DatabaseSink:
     def send(self, rows: Sequence[OutboxRow], *, in_doubt: bool) -> None:  # noqa: ARG002
         with self._sessions.begin() as session:
             records = [row.record for row in rows]
-            add_interactions(
-                session, interactions=[r for r in records if isinstance(r, Interaction)]
-            )
+            interactions = [r for r in records if isinstance(r, Interaction)]
+            add_interactions(session, interactions=interactions)
+            note_new(session, interactions, now=datetime.now(UTC))
             add_tracks(session, tracks=[r for r in records if isinstance(r, Track)])
             add_pair_vectors(session, vectors=[r for r in records if isinstance(r, PairVector)])
 

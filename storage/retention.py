@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from storage.alert_rows import delete_alerts_before
 from storage.database import ReadSession, Sessions
 from storage.deletions import (
     delete_ended_before,
@@ -42,7 +43,7 @@ def prune(
     before: datetime,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Delete interactions that ended before, their files, and older pair vectors and tracks.
+    """Delete interactions that ended before, their files, and older vectors, tracks and alerts.
 
     Returns how many interactions. Between two batches others may write.
     """
@@ -55,7 +56,12 @@ def prune(
         deleted += len(gone)
         return len(gone)
 
-    for delete in (delete_ended, delete_vectors_before, delete_tracks_before):
+    for delete in (
+        delete_ended,
+        delete_vectors_before,
+        delete_tracks_before,
+        delete_alerts_before,
+    ):
         limit, more = _LEAST, True
         while more:
             began = time.monotonic()

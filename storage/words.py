@@ -162,6 +162,15 @@ def _readable(word: str) -> bool:
     return word.isascii() and word.isalpha() and len(word) < _LONGEST_WORD
 
 
+def gerund(phrase: str) -> str:
+    """ "pick up" -> "picking up"."""
+    from lemminflect import getInflection  # reads its tables: 0.2 s
+
+    head, *rest = phrase.split()
+    inflected = getInflection(head, tag="VBG")
+    return " ".join([inflected[0] if inflected else head, *rest])
+
+
 def _lemmas(word: str, kind: str) -> frozenset[str]:
     if not _readable(word):
         return frozenset((word,))

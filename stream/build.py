@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from configs.settings import Settings, SettingsError, load
-from models.bundle import Bundle, choose_bundle, load_bundle
+from models.bundle import BoxesSection, Bundle, choose_bundle, load_bundle
 from models.coco import CLASSES
 from models.detector import Detector, open_detector
 from models.errors import ModelError
-from models.scorer import load_scorer
+from models.scorer import PairScorer, load_scorer
 from models.tracker import Tracker
 from storage.bus import Bus
-from storage.database import make_engine, make_sessions
+from storage.database import Sessions, make_engine, make_sessions
 from storage.interactions import Phase
 from storage.maintenance import bring_up_to_date
 from storage.outbox import Outbox, claim_outbox
@@ -26,13 +26,16 @@ from storage.relay import RedisSink, Relay, Sink
 from storage.retention import Keeper, Limits
 from storage.runs import RunDatabase, RunFacts
 from stream.addresses import Reading, Source, Wanted, find_sources
+from stream.alerting import Alerting
+from stream.build_alerts import make_teller
 from stream.careful import Careful, Quarantine
 from stream.clips import Clips
 from stream.deliver import Deliver
 from stream.errors import StreamError
-from stream.events import EventMaker, Lifecycle
+from stream.events import PICK_UP, PUT_DOWN, EventMaker, Lifecycle
 from stream.flow import flow
 from stream.frames import EventFrame, Round, changes_of
+from stream.listening import Listening
 from stream.metrics import Numbers, OutboxState, serve_metrics
 from stream.packets import Rings
 from stream.reload import Reloader, reloading
@@ -141,7 +144,7 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
             rates.by_camera,
         ).score,
         Smoother(make_smoothing(settings, bundle)).smooth,
-        _make_events(settings, bundle).events,
+        _make_events(settings, bundle, lambda: scorer.verb_names).events,
     )
     links: list[Link] = []
     numbers = Numbers(counts, links, {"detect": timings[0], "score": timings[1]})
@@ -150,6 +153,15 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
         run = Run(bundle, sources, iter(()), counts, numbers, source.failed, source, links)
         numbers.events, numbers.sinks = run.events, delivery.relay.backlog
         numbers.outbox = delivery.outbox_state
+        if settings.alerts.enabled:
+            alerting = Alerting(
+                delivery.sessions,
+                make_teller(settings).send,
+                listen=make_listening(bundle, scorer),
+            )
+            numbers.alerts = alerting.counts
+            open_things.enter_context(alerting)
+            open_things.callback(alerting.finish)  # with what the last flush has brought
         open_things.callback(lambda: delivery.record(run.summary()))
         if settings.metrics.address is not None:
             open_things.enter_context(serve_metrics(settings.metrics.address, numbers))
@@ -236,7 +248,9 @@ def make_smoothing(settings: Settings, bundle: Bundle) -> Smoothing:
         raise StreamError(str(error)) from error
 
 
-def _make_events(settings: Settings, bundle: Bundle) -> EventMaker:
+def _make_events(
+    settings: Settings, bundle: Bundle, names: Callable[[], Sequence[str]]
+) -> EventMaker:
     return EventMaker(
         bundle.vocabulary,
         make_smoothing(settings, bundle),
@@ -244,7 +258,26 @@ def _make_events(settings: Settings, bundle: Bundle) -> EventMaker:
         bundle=bundle.hash,
         config=settings.hash,
         sample_seconds=settings.vectors.every_seconds,
+        names=names,
     )
+
+
+def unheard(bundle: Bundle, verbs: Collection[str]) -> set[str]:
+    """Verbs of which no run with this bundle makes an event, as far as its manifest tells."""
+    lifecycle, known = Lifecycle.from_dict(bundle.events), bundle.vocabulary.verb_names
+    anyway = {PICK_UP, PUT_DOWN}
+    closed = isinstance(bundle.manifest.scorer, BoxesSection)
+    return {
+        verb
+        for verb in verbs
+        if verb not in anyway and (verb in lifecycle.silent or (closed and verb not in known))
+    }
+
+
+def make_listening(bundle: Bundle, scorer: PairScorer) -> Listening:
+    """Of a bundle's scorer, for what the bundle does not tell of by itself."""
+    silent = Lifecycle.from_dict(bundle.events).silent
+    return Listening(scorer, bundle.vocabulary, told_anyway=(PICK_UP, PUT_DOWN), silent=silent)
 
 
 @dataclass(frozen=True)
@@ -253,6 +286,7 @@ class _Delivery:
     record: Callable[[Mapping[str, Any]], None]  # the summary of the run
     relay: Relay
     outbox: Outbox
+    sessions: Sessions
 
     def outbox_state(self) -> OutboxState:
         outbox = self.outbox
@@ -306,7 +340,8 @@ def _delivery(
         if rings is not None:
             before, after = settings.clips.before_seconds, settings.clips.after_seconds
             clips = Clips(rings.of, settings.media, before=before, after=after)
-        yield _Delivery(Deliver(outbox.append, settings.media, clips), record, relay, outbox)
+        stage = Deliver(outbox.append, settings.media, clips)
+        yield _Delivery(stage, record, relay, outbox, sessions)
 
 
 def _counted(

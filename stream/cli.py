@@ -17,6 +17,7 @@ from configs.settings import Camera, SettingsError, load
 from models.errors import ModelError
 from storage.errors import StorageError
 from stream import (
+    cli_alerts,
     cli_bench,
     cli_db,
     cli_demo,
@@ -52,6 +53,7 @@ app.command()(cli_services.dashboard)
 app.command()(cli_services.api)
 app.command()(cli_services.doctor)
 app.add_typer(cli_services.config_app, name="config")
+app.add_typer(cli_alerts.alerts_app, name="alerts")
 app.add_typer(cli_db.db_app, name="db")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_bench.bench_app, name="bench")

@@ -1,7 +1,7 @@
 """Stage `events`: beliefs become interactions with a beginning, an end and a best moment."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,9 +64,14 @@ class EventMaker:
         bundle: str,
         config: str,
         sample_seconds: float | None = None,
+        names: Callable[[], Sequence[str]] | None = None,
     ) -> None:
-        """Every `sample_seconds` of a camera, the vectors of its nearest pairs are kept."""
-        self._names = vocabulary.verb_names
+        """Every `sample_seconds` of a camera, the vectors of its nearest pairs are kept.
+
+        `names`: of the vocabulary's verbs and of those that joined it, which are intervals.
+        """
+        self._names: Sequence[str] = vocabulary.verb_names
+        self._all_names = names or (lambda: vocabulary.verb_names)
         self._sample_seconds = sample_seconds
         self._smoothing, self._lifecycle = smoothing, lifecycle
         self._bundle, self._config = bundle, config
@@ -100,6 +105,8 @@ class EventMaker:
 
     def _step(self, smoothed: SmoothedFrame) -> EventFrame:
         frame, view = smoothed.frame, View(smoothed)
+        if smoothed.beliefs.probabilities.shape[1] > len(self._names):
+            self._widen(smoothed.beliefs.probabilities.shape[1])
         camera = self._cameras.get(frame.camera)
         if camera is None:
             camera = self._cameras[frame.camera] = self._new_camera(frame.camera)
@@ -118,6 +125,15 @@ class EventMaker:
         samples = self._sample(camera, view) if self._sample_seconds is not None else ()
         tracks = camera.present.part(view)
         return EventFrame(frame, smoothed.detections, tuple(changes), active, samples, tracks)
+
+    def _widen(self, verbs: int) -> None:
+        """Take in those that joined up to this frame; the scorer may be ahead."""
+        joined = range(len(self._names), verbs)
+        self._names = tuple(self._all_names())[:verbs]
+        self._smoothing = self._smoothing.widened(verbs)
+        self._states = [*self._states, *joined]
+        for camera in self._cameras.values():
+            camera.intervals.widen(joined, self._smoothing.verbs)
 
     def _sample(self, camera: _Camera, view: View) -> tuple[PairVector, ...]:
         assert self._sample_seconds is not None

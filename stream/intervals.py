@@ -54,6 +54,11 @@ class Intervals:
         self._cells: dict[Cell, _Interval] = {}
         self._now: float | None = None  # media time of the last frame
 
+    def widen(self, verbs: Sequence[int], settings: Sequence[VerbSmoothing]) -> None:
+        """These verbs are listened for, too; `settings` are those of all."""
+        self._verbs = np.append(self._verbs, verbs)
+        self._settings = settings
+
     def step(self, view: View) -> list[Told]:
         beliefs = view.frame.beliefs
         told: list[Told] = []

@@ -26,6 +26,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from storage.relay import SinkState
+from stream.alerting import AlertCounts
 from stream.errors import StreamError
 from stream.stats import FrameCounts, Latency, Link, Timing
 
@@ -56,6 +57,7 @@ class Numbers:
     events: Mapping[str, int] = field(default_factory=dict)  # ended ones by verb
     sinks: Callable[[], Mapping[str, SinkState]] = dict
     outbox: Callable[[], OutboxState] = OutboxState
+    alerts: AlertCounts = field(default_factory=AlertCounts)
     moved: float = field(default_factory=time.monotonic)  # when a round came through last
 
     def stuck_seconds(self) -> float:
@@ -96,6 +98,7 @@ class _Collector(Collector):
         yield from self._cameras()
         yield from self._stages()
         yield from self._events()
+        yield from self._alerts()
 
     def _frames(self) -> Iterator[Metric]:
         fates = CounterMetricFamily(
@@ -181,6 +184,20 @@ class _Collector(Collector):
         yield CounterMetricFamily(
             "hoi_samples_left_out", "Vector samples without room.", outbox.left_out
         )
+
+    def _alerts(self) -> Iterator[Metric]:
+        counts = self._numbers.alerts
+        alerts = CounterMetricFamily("hoi_alerts", "Of standing questions.", labels=["fate"])
+        alerts.add_metric(["made"], counts.made)
+        alerts.add_metric(["held_back"], counts.held)
+        yield alerts
+        tries = CounterMetricFamily(
+            "hoi_alert_attempts", "Tries to deliver.", labels=["channel", "state"]
+        )
+        for (kind, state), number in dict(counts.attempts).items():
+            tries.add_metric([kind, state], number)
+        yield tries
+        yield GaugeMetricFamily("hoi_alerts_waiting", "To be delivered.", counts.waiting)
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -6,7 +6,7 @@ predicted; frames per second do not matter, seconds do.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +47,7 @@ class Smoothing:
     filter: str  # "average" | "two_state"
     verbs: tuple[VerbSmoothing, ...]  # (V,)
     exclusive: tuple[int, ...] = ()  # verbs that one person at a time does with a thing
+    default: VerbSmoothing = VerbSmoothing()  # of verbs that are asked for later
 
     @classmethod
     def from_dict(cls, verbs: Sequence[str], settings: Mapping[str, Any]) -> "Smoothing":
@@ -64,7 +65,13 @@ class Smoothing:
             name,
             tuple(VerbSmoothing(**default | special.get(v, {})) for v in verbs),
             tuple(i for i, verb in enumerate(verbs) if verb in exclusive),
+            VerbSmoothing(**default),
         )
+
+    def widened(self, verbs: int) -> "Smoothing":
+        """For so many verbs, no fewer than there are."""
+        more = (self.default,) * (verbs - len(self.verbs))
+        return replace(self, verbs=(*self.verbs, *more))
 
     def column(self, name: str) -> Floats:
         """One setting of all verbs, (V,)."""
@@ -144,6 +151,11 @@ class _Camera:
     seen: npt.NDArray[np.float64]
     now: float | None = None  # media time of the last frame that was not held
 
+    def widen(self, verbs: int) -> None:
+        """Of a verb that nobody listened for nothing is believed."""
+        missing = np.zeros((len(self.belief), verbs - self.belief.shape[1]), np.float32)
+        self.belief = np.concatenate([self.belief, missing], 1)
+
     def keep(self, rows: npt.NDArray[np.bool_]) -> None:
         self.human, self.object = self.human[rows], self.object[rows]
         self.belief, self.seen = self.belief[rows], self.seen[rows]
@@ -154,9 +166,13 @@ class _Camera:
 
 
 class Smoother:
-    """Owns the memory of who did what to whom; `smooth` is the stage."""
+    """Owns the memory of who did what to whom; `smooth` is the stage.
+
+    Scores may become wider, when verbs join that are asked for; then all beliefs do.
+    """
 
     def __init__(self, smoothing: Smoothing) -> None:
+        self._smoothing = smoothing
         self._filter = make_filter(smoothing)
         self._verbs = len(smoothing.verbs)
         self._exclusive = np.array(smoothing.exclusive, int)
@@ -170,12 +186,21 @@ class Smoother:
             yield Round(frames, round_.ended)
 
     def _smooth_frame(self, scored: ScoredFrame) -> SmoothedFrame:
+        if scored.scores.evidence.shape[1] > self._verbs:
+            self._widen(scored.scores.evidence.shape[1])
         camera = self._cameras.setdefault(scored.frame.camera, _empty(self._verbs))
         if scored.gated == HELD:
             beliefs = camera.beliefs()
         else:
             beliefs = self._step(camera, scored.scores, scored.frame.media_time)
         return SmoothedFrame(scored.frame, scored.detections, scored.scores, beliefs)
+
+    def _widen(self, verbs: int) -> None:
+        self._verbs = verbs
+        self._smoothing = self._smoothing.widened(verbs)
+        self._filter = make_filter(self._smoothing)
+        for camera in self._cameras.values():
+            camera.widen(verbs)
 
     def _step(self, camera: _Camera, scores: PairScores, now: float) -> Beliefs:
         elapsed = 0.0 if camera.now is None else max(0.0, now - camera.now)
@@ -192,6 +217,8 @@ class Smoother:
         new = np.array([i for i, pair in enumerate(pairs) if pair not in rows], int)
         at = np.array([rows[pairs[i]] for i in old], int)
         evidence = share_out(scores, self._exclusive)
+        if not len(evidence):  # of a frame without pairs, however wide that is
+            evidence = np.zeros((0, self._verbs), np.float32)
         belief = self._filter.predict(camera.belief, elapsed)
         if len(old):
             belief[at] = self._filter.update(camera.belief[at], evidence[old], elapsed)

@@ -13,11 +13,15 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from dashboard.api import make_api
+from storage.alerts import add_test
+from storage.channels import Channel
 from storage.database import Sessions
+from storage.delivery_rows import claim, due, note_attempt
 from storage.errors import StorageError
 from storage.repository import add_interactions
 from tests.conftest import free_port
 from tests.test_interactions import NOON, make_interaction
+from tests.test_standing import stand
 
 TOKEN = "a token of this test"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -96,6 +100,25 @@ def test_nothing_is_told_without_the_token(client: TestClient, sessions: Session
             assert answer.status_code == (200 if path == "/health" else 401), (path, token)
     with pytest.raises(StorageError, match="token"):
         make_api(sessions, "")
+
+
+def test_standing_questions_and_how_they_were_told(client: TestClient, sessions: Sessions) -> None:
+    url = "https://${HOI_SECRET_NAME}@example.org/x"
+    saved = stand(sessions, "who picked up a box", channels=(Channel.make(url),))
+    with sessions.begin() as session:
+        add_test(session, saved, now=NOON)
+        (seq,) = due(session, now=NOON)
+        delivery = claim(session, seq, now=NOON)
+        assert delivery is not None
+        note_attempt(session, delivery, at=NOON, outcome="404", seconds=0.5, state="failed")
+    (one,) = get(client, "/standing")
+    assert (one["name"], one["text"], one["channels"]) == ("mine", "who picked up a box", [url])
+    (alert,) = get(client, "/alerts", standing="mine")
+    assert alert["test"] is True
+    assert alert["body"]["id"] == alert["id"]
+    assert get(client, "/alerts", standing="other") == []
+    (tried,) = get(client, "/deliveries", limit=1)
+    assert (tried["alert"], tried["state"], tried["outcome"]) == (alert["id"], "failed", "404")
 
 
 def test_live_events_come_over_a_socket(sessions: Sessions) -> None:

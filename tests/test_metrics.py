@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from configs.settings import load
 from storage.relay import SinkState
+from stream.alerting import AlertCounts
 from stream.build import open_run
 from stream.errors import StreamError
 from stream.metrics import Numbers, OutboxState, serve_metrics
@@ -65,6 +67,7 @@ def port(numbers: Numbers) -> Iterator[int]:
 def test_every_number_can_be_scraped(port: int, numbers: Numbers) -> None:
     numbers.sinks = lambda: {"redis 1": SinkState(12, 0, "refused")}
     numbers.outbox = lambda: OutboxState(900, 1000, 7)
+    numbers.alerts = AlertCounts(3, 4, 5, Counter({("webhook", "failed"): 6}))
     got = samples(get(port, "/metrics")[1])
     expected = {
         ("hoi_frames_total", ("gate", "decoded", "")): 5,
@@ -86,6 +89,10 @@ def test_every_number_can_be_scraped(port: int, numbers: Numbers) -> None:
         ("hoi_outbox_limit_bytes", ()): 1000,
         ("hoi_samples_left_out_total", ()): 7,
         ("hoi_sink_down", ("redis 1",)): 1,
+        ("hoi_alerts_total", ("made",)): 3,
+        ("hoi_alerts_total", ("held_back",)): 4,
+        ("hoi_alert_attempts_total", ("webhook", "failed")): 6,
+        ("hoi_alerts_waiting", ()): 5,
     }
     assert {key: got.get(key) for key in expected} == expected
     assert got["hoi_frame_age_seconds", ("gate",)] < 5

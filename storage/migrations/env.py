@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from storage.tables import Base
+from storage.alert_tables import AlertRow
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=AlertRow.metadata,
     render_as_batch=True,  # SQLite cannot alter most columns in place
 )
 with context.begin_transaction():

@@ -1,0 +1,176 @@
+"""Standing questions over what is new: each interaction is looked at once it is stored.
+
+There is no second reading of a question here: it is `storage.ask.answer` over the time around the
+new interaction, of which those rows count in which it has a part.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from storage.alert_rows import (
+    Look,
+    add_alert,
+    alerted,
+    due_looks,
+    last_told,
+    lock_standing,
+    look_again,
+    take_looks,
+)
+from storage.alerts import alert_body
+from storage.ask import Row, answer
+from storage.database import ReadSession
+from storage.interactions import Interaction, Phase
+from storage.question import Bound, Question, Relation
+from storage.quiet import held_back
+from storage.repository import get_interaction
+from storage.standing import Standing
+from storage.standing_rows import all_standing
+
+_BATCH = 100  # interactions of one step
+_MOST_MATCHES = 500  # of one question around one interaction
+_LONGEST = timedelta(days=1)  # between the parts of a question without a limit of its own
+_PATIENCE = timedelta(minutes=1)  # "and did not take it again", where the question has no limit
+_TRACK_TOLD = timedelta(seconds=130)  # by then what is known of a track's colours is stored
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What one step did; `looked` at the limit: there is more to do."""
+
+    looked: int = 0
+    alerts: int = 0
+    held: int = 0
+
+    @property
+    def more(self) -> bool:
+        return self.looked == _BATCH
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is to be decided: of each look, what each question found, and how long it waits."""
+
+    looks: tuple[Look, ...] = ()
+    found: tuple[tuple[Look, Standing, tuple[Row, ...], timedelta], ...] = ()
+
+
+def find(session: ReadSession, *, now: datetime) -> Findings:
+    """Ask the active questions of what is due. Only reads: nobody waits meanwhile to write."""
+    looks = due_looks(session, now=now, limit=_BATCH)
+    standings = all_standing(session, active=True) if looks else []
+    found, seen = list[tuple[Look, Standing, tuple[Row, ...], timedelta]](), set[object]()
+    for look in looks:
+        new = get_interaction(session, id=look.interaction)
+        if new is None or (look.interaction, look.standing) in seen:
+            continue
+        seen.add((look.interaction, look.standing))
+        for standing in standings:
+            if look.standing in (None, standing.id) and _concerns(standing, new):
+                rows = _rows_with(session, standing.question, new)
+                fitting = tuple(row for row in rows if _fits(standing, row))
+                wait = _wait(standing.question, new, found=bool(fitting))
+                if fitting or (wait and look.standing is None):
+                    found.append((look, standing, fitting, wait))
+    return Findings(tuple(looks), tuple(found))
+
+
+def settle(session: Session, findings: Findings, *, now: datetime) -> Watched:
+    """Make the alerts, to be committed as a whole; what others have settled is left to them."""
+    mine = take_looks(session, [look.seq for look in findings.looks])
+    locked = lock_standing(session, {standing.id for _, standing, _, _ in findings.found})
+    alerts = held = 0
+    for look, standing, rows, wait in findings.found:
+        if look.seq not in mine or standing.id not in locked:
+            continue
+        ids = [row.interaction.id for row in rows]
+        known = alerted(session, standing=standing.id, interactions=ids)
+        fresh = [row for row in rows if row.interaction.id not in known]
+        if wait and look.standing is None and (fresh or not rows):
+            due_at = now + wait
+            look_again(session, interaction=look.interaction, standing=standing.id, due_at=due_at)
+            continue
+        for row in sorted(fresh, key=lambda row: row.interaction.started_at):
+            made, reason = _tell(session, standing, row, now)
+            alerts, held = alerts + (made and reason is None), held + (made and bool(reason))
+    return Watched(len(findings.looks), alerts, held)
+
+
+def _tell(session: Session, standing: Standing, row: Row, now: datetime) -> tuple[bool, str | None]:
+    """Whether an alert was made, and why it was held back."""
+    camera = row.interaction.camera
+    last = last_told(session, standing=standing, camera=camera)
+    reason = held_back(now, last=last, cooldown=standing.cooldown, quiet=standing.quiet)
+    made = add_alert(
+        session,
+        standing=standing,
+        interaction=row.interaction.id,
+        camera=camera,
+        at=now,
+        body=alert_body(standing, row, at=now),
+        held=reason,
+    )
+    return made, reason
+
+
+def _concerns(standing: Standing, new: Interaction) -> bool:
+    """Whether it can be a part of the answer at all; spares the database most questions."""
+    question = standing.question
+    parts = [question.clause, *(step.clause for step in question.steps if not step.negated)]
+    spoken = any(not part.verbs or new.verb in part.verbs for part in parts)
+    return spoken and (not standing.cameras or new.camera in standing.cameras)
+
+
+def _rows_with(session: Session, question: Question, new: Interaction) -> list[Row]:
+    """Answers in which the new interaction has a part."""
+    reach = _reach(question)
+    if all(step.person is Bound.SAME for step in question.steps if not step.negated):
+        human = question.clause.human
+        if human is not None and human.lower() != new.human_track.lower():
+            return []
+        question = replace(question, clause=replace(question.clause, human=new.human_track))
+    found = answer(
+        session,
+        question,
+        since=new.started_at - reach,
+        until=new.ended_at + reach,
+        limit=_MOST_MATCHES,
+    )
+    return [
+        row for row in found.rows if new.id in {one.id for one in (row.interaction, *row.evidence)}
+    ]
+
+
+def _reach(question: Question) -> timedelta:
+    """How far from the new interaction the one that is asked for may be."""
+    limits = [
+        timedelta() if step.relation is Relation.WHILE else step.within or _LONGEST
+        for step in question.steps
+        if not step.negated
+    ]
+    return min(sum(limits, timedelta()), _LONGEST)
+
+
+def _fits(standing: Standing, row: Row) -> bool:
+    parts = (row.interaction, *row.evidence)
+    return (
+        all(one.peak_score >= standing.min_score for one in parts)
+        and (not standing.cameras or row.interaction.camera in standing.cameras)
+        and (row.interaction.phase is Phase.END or not standing.waits_for_end)
+    )
+
+
+def _wait(question: Question, new: Interaction, *, found: bool) -> timedelta:
+    """How long the answer may still change by what is not there yet; nothing: it is final."""
+    later = [
+        s for s in question.steps if s.negated and s.relation in (Relation.THEN, Relation.NEAR)
+    ]
+    if found:
+        return max((s.within or _PATIENCE for s in later), default=timedelta())
+    coloured = any(
+        clause.person_colour or clause.thing_colour
+        for clause in (question.clause, *(step.clause for step in question.steps))
+    )
+    return _TRACK_TOLD if coloured and new.phase is Phase.END else timedelta()
