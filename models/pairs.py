@@ -60,5 +60,6 @@ def pair_features(human: Floats, thing: Floats, size: Floats) -> Floats:
 def gap(human: Floats, thing: Floats) -> Floats:
     """Distance between the boxes' edges in person heights, (P,); 0 where they touch."""
     apart = np.maximum(0, np.maximum(human[:, :2] - thing[:, 2:], thing[:, :2] - human[:, 2:]))
-    distance: Floats = np.hypot(apart[:, 0], apart[:, 1])
-    return distance / np.maximum(human[:, 3] - human[:, 1], 1)
+    height = np.maximum(human[:, 3] - human[:, 1], 1)
+    distance: Floats = np.hypot(apart[:, 0], apart[:, 1]) / height
+    return distance

@@ -55,5 +55,4 @@ class OpenVerbs:
 
 def sentence_of(phrase: str) -> str:
     """ "lean on" -> "a photo of a person leaning on an object", as vocabularies say it."""
-    verb, *rest = phrase.split()
-    return " ".join(("a photo of a person", gerund(verb), *rest, "an object"))
+    return f"a photo of a person {gerund(phrase)} an object"

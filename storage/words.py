@@ -162,15 +162,6 @@ def _readable(word: str) -> bool:
     return word.isascii() and word.isalpha() and len(word) < _LONGEST_WORD
 
 
-def gerund(phrase: str) -> str:
-    """ "pick up" -> "picking up"."""
-    from lemminflect import getInflection  # reads its tables: 0.2 s
-
-    head, *rest = phrase.split()
-    inflected = getInflection(head, tag="VBG")
-    return " ".join([inflected[0] if inflected else head, *rest])
-
-
 def _lemmas(word: str, kind: str) -> frozenset[str]:
     if not _readable(word):
         return frozenset((word,))
@@ -193,11 +184,12 @@ def verb_lemma(word: str, *, inflected: bool = True) -> str | None:
 
 
 @lru_cache(maxsize=1_000)
-def gerund(verb: str) -> str:
-    """ "juggle" -> "juggling"."""
+def gerund(phrase: str) -> str:
+    """ "pick up" -> "picking up"."""
     from lemminflect import getInflection
 
-    return next(iter(getInflection(verb, tag="VBG")), verb)
+    head, *rest = phrase.split()
+    return " ".join([next(iter(getInflection(head, tag="VBG")), head), *rest])
 
 
 def named(words: list[str], phrase: str, forms: Collection[str]) -> bool:

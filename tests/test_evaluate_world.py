@@ -32,6 +32,8 @@ class Onlooker:
         self.shown: list[tuple[sv.Detections, Floats]] = []
         self.most = 0
         self.prototypes = scorer.prototypes
+        self.verb_names = scorer.verb_names
+        self.listen = scorer.listen
 
     def score(
         self, images: Sequence[npt.NDArray[np.uint8]], detections: Sequence[sv.Detections]

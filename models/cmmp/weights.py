@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import open_clip
-import torch
 from open_clip.transformer import TextTransformer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file

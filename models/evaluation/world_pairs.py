@@ -134,9 +134,7 @@ def harmonic_mean(seen: float, unseen: float) -> float:
     return 2 * seen * unseen / (seen + unseen) if seen + unseen > 0 else 0.0
 
 
-def _cells(
-    vocabulary: Vocabulary, pairs: ScoredPairs
-) -> Iterator[tuple[int, int, Ints, bool]]:
+def _cells(vocabulary: Vocabulary, pairs: ScoredPairs) -> Iterator[tuple[int, int, Ints, bool]]:
     """Verb, class, rows of the class's pairs by falling score, held out or not."""
     for thing, verbs in enumerate(vocabulary.allowed):
         rows = np.flatnonzero(pairs.classes == thing)

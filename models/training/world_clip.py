@@ -57,8 +57,8 @@ _APART = -1e4  # logit of a caption of another kind
 
 def world_words() -> Tensor:
     """Ids of the tokens that a caption can have."""
-    ids: Tensor = tokenizer()(all_words().split())
-    return torch.unique(ids)
+    ids: Tensor = torch.unique(tokenizer()(all_words().split()))
+    return ids
 
 
 def world_config() -> CMMPConfig:
