@@ -176,12 +176,15 @@ def _score(dataset: "HOIDataset", data: str, bundle: str, detector: str | None) 
     from models.bundle import load_bundle
     from models.datasets.detections import DetectionCache, cache_folder
     from models.datasets.images import SkippedImages
+    from models.evaluation.paper import PaperScorer
     from models.evaluation.scoring import EXPONENTS, score_dataset
     from models.scorer import load_scorer
     from stream.build import detector_name, make_detector
 
     chosen, settings = load_bundle(bundle), load(None, detector=detector)
-    scorer, section = load_scorer(chosen), chosen.manifest.detector
+    kind, section = chosen.manifest.scorer.kind, chosen.manifest.detector
+    cmmp = kind == "cmmp"
+    scorer = PaperScorer.load(chosen, dataset.vocabulary) if cmmp else load_scorer(chosen)
     name = detector_name(settings, chosen)
     cache = DetectionCache(
         cache_folder(data, "test", name, section.threshold),
@@ -200,7 +203,7 @@ def _score(dataset: "HOIDataset", data: str, bundle: str, detector: str | None) 
             scorer,
             chosen.vocabulary,
             cache,
-            exponent=EXPONENTS.get(chosen.manifest.scorer.kind, 1.0),
+            exponent=EXPONENTS.get(kind, 1.0),
             skipped=skipped,
             on_image=lambda done: progress.update(scoring, completed=done),
         )

@@ -36,24 +36,29 @@ def train_world(
     work: Annotated[
         Path, typer.Option("--work", help="Frames and checkpoints; the same folder goes on.")
     ] = Path("world-training"),
-    images: Annotated[int, typer.Option("--images", min=24, help="Budget.")] = 140_000,
+    images: Annotated[int, typer.Option("--images", min=24, help="For the detector.")] = 140_000,
+    clip_images: Annotated[int, typer.Option("--clip-images", min=16)] = 36_000,
+    cmmp_images: Annotated[int, typer.Option("--cmmp-images", min=48)] = 21_000,
     clips: Annotated[int, typer.Option("--clips", min=2, help="To render first.")] = 3000,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
 ) -> None:
-    """Render the world and train its detector and scorer; an hour and a half on two cores."""
+    """Render the world, train its detector, CLIP and CMMP; two and a half hours on two cores."""
+    from models.training.world import Budget
     from models.training.world import train_world as train
 
     with Progress(console=errors_console()) as progress:
         rendering = progress.add_task("rendering clips", total=clips)
-        training = progress.add_task("training on images", total=images)
+        bars = {name: progress.add_task(name, total=None) for name in ("detector", "CLIP", "CMMP")}
         manifest = train(
             work,
             out,
-            images=images,
+            budget=Budget(images, clip_images, cmmp_images),
             clips=clips,
             seed=seed,
             on_clip=lambda done: progress.update(rendering, completed=done),
-            on_step=lambda now: progress.update(training, completed=now.images),
+            on_progress=lambda name, done, of: progress.update(
+                bars[name], completed=done, total=of
+            ),
         )
     typer.echo(f"{out}: {manifest.name} {manifest.version}")
 

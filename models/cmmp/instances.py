@@ -55,15 +55,20 @@ def _suppress(found: Instances) -> Tensor:
     return survivors[found.scores[survivors].argsort(descending=True, stable=True)]
 
 
-def choose_instances(found: Instances) -> Instances:
-    """3 to 15 humans, then 3 to 15 other things, each by falling score (1.3)."""
-    survivors = found.take(_suppress(found))
+def choose_rows(found: Instances) -> Tensor:
+    """Rows of 3 to 15 humans, then of 3 to 15 other things, each by falling score (1.3)."""
+    survivors = _suppress(found)
     chosen = []
-    for group in (survivors.labels == HUMAN, survivors.labels != HUMAN):
-        index = torch.nonzero(group)[:, 0]
-        above = int((survivors.scores[index] >= MIN_SCORE).sum())
-        chosen.append(index[: min(max(above, FEWEST), MOST)])
-    return survivors.take(torch.cat(chosen))
+    for group in (found.labels[survivors] == HUMAN, found.labels[survivors] != HUMAN):
+        rows = survivors[group]
+        above = int((found.scores[rows] >= MIN_SCORE).sum())
+        chosen.append(rows[: min(max(above, FEWEST), MOST)])
+    return torch.cat(chosen)
+
+
+def choose_instances(found: Instances) -> Instances:
+    """Those of `choose_rows`, in their order."""
+    return found.take(choose_rows(found))
 
 
 def pair_indices(humans: int, count: int, device: torch.device | None = None) -> Tensor:

@@ -53,9 +53,12 @@ def read_config(architecture: str | None, sizes: Mapping[str, Any]) -> CMMPConfi
         raise ModelError(f"sizes of a CMMP: {error}") from error
 
 
-def save_cmmp(model: CMMP, section: CMMPSection, folder: Path) -> None:
-    """Write both files of the section, the encoded texts included."""
+def save_cmmp(model: CMMP, section: CMMPSection, folder: Path, *, half: bool = False) -> None:
+    """Write both files of the section, the encoded texts included; `half`: weights as float16."""
     state = {name: t.contiguous() for name, t in model.state_dict().items()}
+    if half:
+        learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+        state = {name: t.half() if name in learned else t for name, t in state.items()}
     clip = {name.removeprefix(_CLIP): t for name, t in state.items() if name.startswith(_CLIP)}
     own = {name: t for name, t in state.items() if not name.startswith((_CLIP, _TOWER))}
     own |= {

@@ -1,6 +1,7 @@
 """A bundle on the images of a data set: detections from the cache, pairs from its scorer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import supervision as sv
@@ -12,13 +13,21 @@ from models.datasets.images import SkippedImages
 from models.errors import ModelError
 from models.evaluation.triplets import ImageTriplets, ScoredTriplets, gather
 from models.pairs import PairScores
-from models.scorer import PairScorer
 from models.vocabulary import Vocabulary
 
 # Power of both instances' detection scores in a triplet's score. CMMP's authors give 2.8 to
 # detectors whose scores are as sure as DETR's (spec 1.10); plain detectors are less so.
 EXPONENTS = {"cmmp": 2.8}
 _BATCH = 8  # images
+
+
+class Scores(Protocol):
+    """What scores pairs of detections: a stream's scorer, or the paper's way."""
+
+    def score(
+        self, images: Sequence[Image], detections: Sequence[sv.Detections]
+    ) -> list[PairScores]:
+        """One result an image; `human` and `object` are track numbers, here rows."""
 
 
 class Wording:
@@ -48,7 +57,7 @@ class Wording:
 
 def score_dataset(
     dataset: HOIDataset,
-    scorer: PairScorer,
+    scorer: Scores,
     vocabulary: Vocabulary,
     cache: DetectionCache,
     *,
@@ -80,7 +89,7 @@ def score_dataset(
 
 def _score(
     shown: list[tuple[str, Image]],
-    scorer: PairScorer,
+    scorer: Scores,
     cache: DetectionCache,
     wording: Wording,
     exponent: float,

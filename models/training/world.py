@@ -1,68 +1,116 @@
-"""`stream train world`: frames, detector and box scorer of the `world` bundle, from nothing."""
+"""`stream train world`: frames, detector, CLIP and CMMP of the `world` bundle, from nothing."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from models.bundle import BoxesSection, DetectorSection, Manifest, write_manifest
+from models.bundle import CMMPSection, DetectorSection, Manifest, write_manifest
+from models.cmmp.network import CMMP
+from models.cmmp.weights import save_cmmp
 from models.datasets.world import HIDDEN, world_vocabulary
 from models.heatmap_detector import export_onnx
-from models.training.boxes import (
-    SCORER_FILE,
-    Pairs,
-    calibrate,
-    fit,
-    read_settings,
-    with_strangers,
-)
-from models.training.world_detector import Progress, train_world_detector
+from models.training.boxes import Pairs, read_settings
+from models.training.world_clip import train_world_clip
+from models.training.world_cmmp import calibrate_world, train_world_cmmp
+from models.training.world_detector import train_world_detector
 from models.training.world_frames import RENDERED, read_clip, render_frames
 from models.world.truth import CLASSES, UNSEEN, VERBS
 
-DETECTOR_FILE = "detector.onnx"
+DETECTOR_FILE, CLIP_FILE, CMMP_FILE = "detector.onnx", "clip.safetensors", "cmmp.safetensors"
 
 _CLIPS = 3000
-_CALIBRATION_CLIPS = 300  # the last ones; the scorer does not train on them
+_CALIBRATION_CLIPS = 100  # the last ones; CLIP and CMMP do not train on them
 _NEAR = 1.0  # person heights
+
+OnProgress = Callable[[str, int, int], None]  # what is trained, how far, of how much
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Images that each part sees."""
+
+    detector: int = 140_000
+    clip: int = 36_000
+    cmmp: int = 21_000
 
 
 def train_world(
     work: Path,
     out: Path,
     *,
-    images: int = 140_000,
+    budget: Budget,
     clips: int = _CLIPS,
     seed: int = 0,
     on_clip: Callable[[int], None] = lambda _: None,
-    on_step: Callable[[Progress], None] = lambda _: None,
+    on_progress: OnProgress = lambda *_: None,
 ) -> Manifest:
     """Make the bundle in `out`; `work` keeps frames and checkpoints, so that it can go on."""
     paths = render_frames(work / "frames", clips, on_clip=on_clip)
     out.mkdir(parents=True, exist_ok=True)
     network = train_world_detector(
-        paths, work / "detector.pt", images=images, seed=seed, on_step=on_step
+        paths,
+        work / "detector.pt",
+        images=budget.detector,
+        seed=seed,
+        on_step=lambda now: on_progress("detector", now.images, now.budget),
     )
     export_onnx(network, out / DETECTOR_FILE)
-    return finish_bundle(paths, out, seed=seed)
+    return train_eyes(paths, work, out, budget=budget, seed=seed, on_progress=on_progress)
 
 
-def finish_bundle(clips: Sequence[Path], out: Path, *, seed: int = 0) -> Manifest:
-    """Train the scorer beside an exported detector and write the manifest."""
-    vocabulary = world_vocabulary()
+def train_eyes(
+    clips: Sequence[Path],
+    work: Path,
+    out: Path,
+    *,
+    budget: Budget,
+    seed: int = 0,
+    on_progress: OnProgress = lambda *_: None,
+) -> Manifest:
+    """CLIP and CMMP beside the exported detector in `out`, and the manifest."""
     held_out = max(1, min(_CALIBRATION_CLIPS, len(clips) // 5))
-    network = fit(world_pairs(clips[:-held_out]), vocabulary, seed=seed, epochs=20)
-    network.save(out / SCORER_FILE)
-    strangers = with_strangers(world_pairs(clips[-held_out:]), np.random.default_rng(seed))
+    known, unknown = clips[:-held_out], clips[-held_out:]
+    clip = train_world_clip(
+        known,
+        out / DETECTOR_FILE,
+        work / "clip.pt",
+        images=budget.clip,
+        seed=seed,
+        on_step=lambda now: on_progress("CLIP", now.images, now.budget),
+    )
+    model = train_world_cmmp(
+        clip,
+        known,
+        world_pairs(known, with_unseen=False),
+        work / "cmmp.pt",
+        images=budget.cmmp,
+        seed=seed,
+        on_step=lambda now: on_progress("CMMP", now.step, now.steps),
+    )
+    return finish_bundle(model, unknown, out)
+
+
+def finish_bundle(model: CMMP, calibration_clips: Sequence[Path], out: Path) -> Manifest:
+    """Weights in 16 bits, calibrated as they are stored, and the manifest."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(weight.half())
+    model.encode_texts()
+    sizes = asdict(model.config)
+    section = CMMPSection(kind="cmmp", file=CMMP_FILE, clip=CLIP_FILE, sizes=sizes)
+    save_cmmp(model, section, out, half=True)
     manifest = Manifest(
         name="world",
-        version="1",
+        version="2",
         description="A rendered world of people and things. It knows nothing of real footage.",
         footage="world",
         detector=DetectorSection(file=DETECTOR_FILE, classes=CLASSES, threshold=0.1),
-        scorer=BoxesSection(kind="boxes", file=SCORER_FILE),
-        vocabulary=vocabulary.to_dict(),
-        calibration=calibrate(network, strangers, vocabulary),
+        scorer=section,
+        vocabulary=world_vocabulary().to_dict(),
+        calibration=dict(calibrate_world(model, calibration_clips)),
         licences={"detector": "Apache-2.0", "scorer": "Apache-2.0"},
         **read_settings("world"),
     )
