@@ -109,7 +109,7 @@ def test_a_damaged_or_foreign_checkpoint_is_named(clips: list[Path], tmp_path: P
         train_world_detector(clips, path, images=BATCH)
     path.unlink()
     train_world_detector(clips, path, images=BATCH)
-    with pytest.raises(ModelError, match="another training"):
+    with pytest.raises(ModelError, match="of another training"):
         train_world_detector(clips, path, images=2 * BATCH)
     with pytest.raises(ModelError, match="at least"):
         train_world_detector(clips, path, images=3)

@@ -6,12 +6,10 @@ takes its share of each batch.
 """
 
 import hashlib
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +20,7 @@ from models.cmmp.network import CMMP
 from models.device import choose_device
 from models.errors import ModelError
 from models.geometry import pair_geometry
+from models.training.checkpoints import load_checkpoint, save_checkpoint
 from models.training.cmmp_examples import CMMPExamples, Example
 from models.training.cmmp_step import Losses
 from models.training.loading import load_ahead
@@ -170,28 +169,16 @@ class _Run:
             "optimiser": self._optimiser.state_dict(),
             "scaler": self._scaler.state_dict(),
             "step": self.step,
-            "plan": self._identity,
         }
         self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._checkpoint.with_suffix(".part")
-        torch.save(state, partial)
-        partial.replace(self._checkpoint)
+        save_checkpoint(self._checkpoint, state, self._identity)
 
     def resume(self) -> None:
         self._ranks.wait()  # nobody looks while the first one of an earlier training still writes
-        if not self._checkpoint.exists():
+        state = load_checkpoint(self._checkpoint, self._identity)
+        if state is None:
             self._begin()
             return
-        try:
-            state: dict[str, Any] = torch.load(
-                self._checkpoint, map_location=self._model.human_weight.device, weights_only=True
-            )
-            other = state["plan"] != self._identity
-            other |= state["learned"].keys() != self._own().keys()
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, OSError) as error:
-            raise ModelError(f"{self._checkpoint} is damaged; delete it to start again") from error
-        if other:
-            raise ModelError(f"{self._checkpoint} is of another training; delete it to start again")
         self._model.load_state_dict(state["learned"], strict=False)
         self._optimiser.load_state_dict(state["optimiser"])
         self._scaler.load_state_dict(state["scaler"])

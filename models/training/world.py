@@ -30,11 +30,12 @@ OnProgress = Callable[[str, int, int], None]  # what is trained, how far, of how
 
 @dataclass(frozen=True)
 class Budget:
-    """Images that each part sees."""
+    """Images that each part sees; steps of the term of boxes, which sees none."""
 
     detector: int = 140_000
     clip: int = 36_000
     cmmp: int = 21_000
+    boxes: int = 2_000
 
 
 def train_world(
@@ -87,6 +88,7 @@ def train_eyes(
         world_pairs(known, with_unseen=False),
         work / "cmmp.pt",
         images=budget.cmmp,
+        box_steps=budget.boxes,
         seed=seed,
         on_step=lambda now: on_progress("CMMP", now.step, now.steps),
     )

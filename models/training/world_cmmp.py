@@ -31,7 +31,7 @@ from models.world.truth import UNSEEN
 
 SETTING = "unseen_pairs"
 EPOCHS = 3  # each frame of the budget is seen so often
-_BOX_STEPS, _BOX_BATCH, _BOX_RATE = 2000, 1024, 2e-3
+_BOX_BATCH, _BOX_RATE = 1024, 2e-3
 _SURE = 0.3, 0.95  # product of the scores of both boxes, as of a detector
 _GEOMETRY = 192  # hidden width of the term of boxes
 
@@ -52,6 +52,7 @@ def train_world_cmmp(
     checkpoint: Path,
     *,
     images: int,
+    box_steps: int,
     seed: int = 0,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> CMMP:
@@ -73,14 +74,12 @@ def train_world_cmmp(
         with torch.no_grad():
             model.priors.patterns.copy_(patterns)
         seen = examples.seen(*model.validity.shape)
-        fit_geometry(model, pairs, seen, seed=seed)
+        fit_geometry(model, pairs, seen, steps=box_steps, seed=seed)
     plan = Plan(epochs=EPOCHS, seed=seed, drop_every=EPOCHS - 1)
     return train_cmmp(model, examples, checkpoint, plan, on_step=on_step)
 
 
-def fit_geometry(
-    model: CMMP, pairs: Pairs, seen: Tensor, *, seed: int, steps: int = _BOX_STEPS
-) -> None:
+def fit_geometry(model: CMMP, pairs: Pairs, seen: Tensor, *, steps: int, seed: int) -> None:
     """Train the term of boxes and the learned context so that g . T alone names the verbs.
 
     `seen` (classes, V) is what may be learned. Nothing is seen but boxes: seconds.

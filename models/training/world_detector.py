@@ -5,11 +5,9 @@ ends at the same weights as an uninterrupted one.
 """
 
 import math
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 
 from models.errors import ModelError
 from models.heatmap_detector import HEIGHT, STRIDE, WIDTH, HeatmapDetector
+from models.training.checkpoints import load_checkpoint, save_checkpoint
 from models.training.world_frames import RENDERED_TO_INPUT, decode, read_clip
 from models.world.truth import CLASSES, Instance
 
@@ -67,8 +66,7 @@ def train_world_detector(
     step = 0
     steps = images // BATCH
     plan = {"seed": seed, "steps": steps}
-    if checkpoint.exists():
-        state = _load(checkpoint, plan)
+    if state := load_checkpoint(checkpoint, plan):
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         average, step = state["average"], int(state["step"])
@@ -80,22 +78,9 @@ def train_world_detector(
         on_step(Progress(step * BATCH, images, heat_loss, box_loss))
         if step % _SAVE_EVERY == 0 or step == steps:
             state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-            partial = checkpoint.with_suffix(".part")
-            torch.save(state | plan | {"average": average, "step": step}, partial)
-            partial.replace(checkpoint)
+            save_checkpoint(checkpoint, state | {"average": average, "step": step}, plan)
     network.load_state_dict(average)
     return network.eval()
-
-
-def _load(checkpoint: Path, plan: dict[str, int]) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-        other = {name: state[name] for name in plan} != plan
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, OSError) as error:
-        raise ModelError(f"{checkpoint} is damaged; delete it to start again") from error
-    if other:
-        raise ModelError(f"{checkpoint} belongs to another training; delete it to start again")
-    return state
 
 
 class _Frames:
