@@ -156,8 +156,9 @@ def test_the_mean_over_combinations_is_that_of_a_hand_count() -> None:
     labels[[4, 5], kick] = True
     pairs = ScoredPairs(logits, labels, np.array([cup] * 4 + [box] * 4), np.arange(8))
     found = average_precisions(pairs)
-    assert found["hold", "cup"] == (pytest.approx((1 + 2 / 3) / 2), 2)
-    assert found["kick", "box"] == (pytest.approx(1 / 2), 2)
+    assert found["hold", "cup"][0] == pytest.approx((1 + 2 / 3) / 2)
+    assert found["kick", "box"][0] == pytest.approx(1 / 2)
+    assert {count for _, count in found.values()} == {2}
     report = zero_shot(pairs)
     assert report.seen == pytest.approx(found["hold", "cup"][0])
     assert report.unseen == pytest.approx(found["kick", "box"][0])

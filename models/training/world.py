@@ -105,7 +105,7 @@ def finish_bundle(model: CMMP, calibration_clips: Sequence[Path], out: Path) -> 
     section = CMMPSection(kind="cmmp", file=CMMP_FILE, clip=CLIP_FILE, sizes=sizes)
     save_cmmp(model, section, out, half=True)
     manifest = Manifest(
-        name="world",
+        name=out.name,
         version="2",
         description="A rendered world of people and things. It knows nothing of real footage.",
         footage="world",

@@ -120,19 +120,25 @@ def fit_geometry(model: CMMP, pairs: Pairs, seen: Tensor, *, steps: int, seed: i
 
 
 def calibrate_world(model: CMMP, clips: Sequence[Path]) -> Mapping[str, Calibration]:
-    """Platt scaling per verb over all near pairs of clips that were not trained on."""
+    """Platt scaling over all near pairs of clips that were not trained on.
+
+    A verb with few positives gets the scaling of all verbs together.
+    """
     vocabulary = world_vocabulary()
     found = score_world(clips, CMMPScorer(model, vocabulary, {}, MEAN, STD))
     allowed = vocabulary.validity[found.classes]
-    calibration = {}
     for v, name in enumerate(vocabulary.verb_names):
         held_out = [(name, thing) in UNSEEN for thing in vocabulary.objects]
-        rows = allowed[:, v] & ~np.array(held_out)[found.classes]
-        labels = torch.from_numpy(found.labels[rows, v].astype(np.float32))
-        if labels.sum() >= FEWEST:
-            calibration[name] = platt(torch.from_numpy(found.logits[rows, v]), labels)
-        else:
-            calibration[name] = Calibration()
+        allowed[:, v] &= ~np.array(held_out)[found.classes]
+    logits = torch.from_numpy(found.logits)
+    labels = torch.from_numpy(found.labels.astype(np.float32))
+    cells = torch.from_numpy(allowed)
+    everything = platt(logits[cells], labels[cells])
+    calibration = {}
+    for v, name in enumerate(vocabulary.verb_names):
+        rows = cells[:, v]
+        enough = labels[rows, v].sum() >= FEWEST
+        calibration[name] = platt(logits[rows, v], labels[rows, v]) if enough else everything
     return calibration
 
 
