@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from models.device import choose_dtype
 from models.errors import ModelError
 from models.heatmap_detector import HEIGHT, STRIDE, WIDTH, HeatmapDetector
 from models.training.checkpoints import load_checkpoint, save_checkpoint
@@ -26,6 +27,7 @@ _DECAY, _EMA = 1e-3, 0.998
 _BOX_WEIGHT = 2.5
 _CLIP = 10.0  # gradient norm
 _SAVE_EVERY = 200  # steps
+_HALF = choose_dtype(torch.device("cpu")) == torch.bfloat16  # emulated it is many times slower
 _HIDDEN = 0.75  # occluded more than this: neither asked for nor punished
 _SPREAD, _LEAST_SPREAD = 0.13, 0.45  # of a centre's Gaussian: share of the box, cells
 _BOX_CELLS = 0.35  # cells with more of the Gaussian than this learn the box
@@ -157,7 +159,7 @@ def _step(
     for group in optimiser.param_groups:
         group["lr"] = rate
     network.train()
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=_HALF):
         heat, log_distances = network(pictures)
     heat_loss, box_loss = losses(heat.float(), log_distances.float(), *targets)
     optimiser.zero_grad()
