@@ -204,7 +204,7 @@ class _Frames:
                     self._frames.append((jpeg, regions))
         if not self._frames:
             raise ModelError("no clip shows anything")
-        self._weights = _rarity([regions for _, regions in self._frames])
+        self._weights = rarity(_verbs_shown([regions for _, regions in self._frames]))
 
     def batch(self, step: int) -> tuple[Tensor, list[Regions], Captions]:
         """Images (B, 3, S, S), the regions of each, captions; the same for the same step."""
@@ -223,12 +223,17 @@ class _Frames:
         return pixels, found, write_captions(np.concatenate([one.facts for one in found]), rng)
 
 
-def _rarity(regions: Sequence[Regions]) -> npt.NDArray[np.float64]:
-    """How often a frame is drawn: the more, the rarer the rarest verb in it."""
+def _verbs_shown(regions: Sequence[Regions]) -> npt.NDArray[np.bool_]:
+    """(frames, V)."""
     pairs = [one.facts[one.facts[:, 0] == PAIR, 1] for one in regions]
-    shown = np.array([[(masks >> v & 1).any() for v in range(len(VERBS))] for masks in pairs])
-    rare = shown / np.sqrt(shown.sum(0).clip(1))  # (frames, V)
-    weights = rare.max(1) + 0.3 * rare.max(1).mean()
+    return np.array([[(masks >> v & 1).any() for v in range(len(VERBS))] for masks in pairs], bool)
+
+
+def rarity(shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """How often a frame is drawn (frames,), by the verbs in it (frames, V): the more, the rarer the
+    rarest of them."""
+    rare = (shown / np.sqrt(shown.sum(0).clip(1))).max(1)
+    weights = rare + 0.3 * rare.mean()
     return np.asarray(weights / weights.sum())
 
 

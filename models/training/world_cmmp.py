@@ -26,7 +26,7 @@ from models.training.cmmp_examples import CMMPExamples, Names
 from models.training.cmmp_losses import interaction_loss, language_loss, reference_prototypes
 from models.training.cmmp_patterns import spatial_patterns
 from models.training.platt import FEWEST, platt
-from models.training.world_clip import world_config
+from models.training.world_clip import rarity, world_config
 from models.world.truth import UNSEEN
 
 SETTING = "unseen_pairs"
@@ -151,7 +151,5 @@ def draw_rare(dataset: WorldFrames, count: int, rng: np.random.Generator) -> Int
             for row in range(len(dataset.keys))
         ]
     )
-    rare = (shown / np.sqrt(shown.sum(0).clip(1))).max(1)
-    weights = rare + 0.3 * rare.mean()
-    drawn = rng.choice(len(shown), count, replace=count > len(shown), p=weights / weights.sum())
+    drawn = rng.choice(len(shown), count, replace=count > len(shown), p=rarity(shown))
     return np.asarray(drawn, np.int64)
