@@ -25,6 +25,7 @@ from models.training.world_captions import (
     write_captions,
 )
 from models.training.world_clip import BATCH, Progress, train_world_clip, unicl_loss
+from models.training.world_clip_batches import ClipFrames
 from models.training.world_frames import RENDERED, render_frames
 from models.world.truth import CLASSES, VERBS, FrameTruth, Instance, PairTruth
 
@@ -78,8 +79,7 @@ def test_a_stem_of_the_detector_s_layers_sees_what_the_detector_sees(clips: list
         ConvStem((8, 32, 64, 112), 64).load_detector(DETECTOR)
     learned, random = ConvStem((16, 32, 64, 112), 64), ConvStem((16, 32, 64, 112), 64)
     learned.load_detector(DETECTOR)
-    frames = world_clip._Frames(clips, 0)
-    pictures = frames.batch(0)[0]
+    pictures = ClipFrames(clips, 0, BATCH, 256).batch(0).images
     with torch.no_grad():
         told, guessed = (stem.layers(pictures) for stem in (learned, random))
     assert told.shape == (BATCH, 112, 16, 16)

@@ -24,7 +24,7 @@ from models.cmmp.prompts import (
     load_sentences,
     prompt_tokens,
 )
-from models.cmmp.regions import region_bins, region_means, union_boxes, unit
+from models.cmmp.regions import region_means, union_boxes, unit
 from models.cmmp.stem import ConvStem
 from models.errors import ModelError
 from models.text import TokenTable, encode_embedded
@@ -296,16 +296,9 @@ class CMMP(nn.Module):
             instances,
             pairing,
             unions,
-            self._means(feature_map, boxes),
-            self._means(feature_map, unions),
+            region_means(feature_map, boxes, self.config.image_size),
+            region_means(feature_map, unions, self.config.image_size),
         )
-
-    def _means(self, feature_map: Tensor, boxes: Tensor) -> Tensor:
-        if not self.training:
-            return region_means(feature_map, boxes, self.config.image_size)
-        bins = self.region_dropout(region_bins(feature_map, boxes, self.config.image_size))
-        means: Tensor = bins.mean((2, 3))
-        return means
 
     def pair_vectors(self, regions: Regions) -> Tensor:
         """q (P, D) = s_H h W_H + s_O o W_O + s_T u [+ g]; the products are taken per instance."""

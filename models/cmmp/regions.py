@@ -4,6 +4,8 @@ Bilinear taps and the rule for samples outside the map factorise over the two ax
 over all samples of a box is one row of weights per axis.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torchvision.ops import roi_align
@@ -50,10 +52,13 @@ def region_means(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
     return weights.to(feature_map.dtype) @ feature_map.reshape(dim, -1).T
 
 
-def region_bins(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """What `region_means` are the means of: (N, D, 7, 7); for dropout in training."""
-    scale = feature_map.shape[-1] / side
-    bins: Tensor = roi_align(feature_map[None], [boxes], BINS, spatial_scale=scale, aligned=True)
+def region_bins(feature_maps: Tensor, boxes: Sequence[Tensor], side: int) -> Tensor:
+    """What `region_means` are the means of, for dropout in training.
+
+    Feature maps (B, D, g, g) and the boxes (N, 4) of each -> (all N, D, 7, 7).
+    """
+    scale = feature_maps.shape[-1] / side
+    bins: Tensor = roi_align(feature_maps, list(boxes), BINS, spatial_scale=scale, aligned=True)
     return bins
 
 

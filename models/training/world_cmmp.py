@@ -26,7 +26,8 @@ from models.training.cmmp_examples import CMMPExamples, Names
 from models.training.cmmp_losses import interaction_loss, language_loss, reference_prototypes
 from models.training.cmmp_patterns import spatial_patterns
 from models.training.platt import FEWEST, platt
-from models.training.world_clip import rarity, world_config
+from models.training.world_clip import world_config
+from models.training.world_clip_batches import rarity
 from models.world.truth import UNSEEN
 
 SETTING = "unseen_pairs"

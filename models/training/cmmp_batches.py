@@ -1,0 +1,79 @@
+"""Examples of one step, side by side: what is done once for all pictures of a batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.cmmp.instances import Instances, pair_indices
+from models.training.cmmp_examples import Example
+from models.training.cmmp_losses import label_pairs
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B pictures that have pairs; boxes in the S-frame.
+
+    N instances and P pairs of all: those of a picture stand behind those of the one before.
+    """
+
+    images: Tensor  # (B, 3, S, S)
+    instances: Instances
+    pairing: Tensor  # (2, P) rows of the instances
+    labels: Tensor  # (P, V)
+    counts: tuple[int, ...]  # (B,) instances
+    pairs: tuple[int, ...]  # (B,)
+    unreadable: Mapping[str, str]  # reasons, by key; they are not among the B
+
+    def to(self, device: torch.device) -> "Batch":
+        found = self.instances
+        return Batch(
+            self.images.to(device, non_blocking=True),
+            Instances(found.boxes.to(device), found.scores.to(device), found.labels.to(device)),
+            self.pairing.to(device),
+            self.labels.to(device),
+            self.counts,
+            self.pairs,
+            self.unreadable,
+        )
+
+    @property
+    def each(self) -> list[Instances]:
+        """Instances of each picture."""
+        found = self.instances
+        parts = (field.split(self.counts) for field in (found.boxes, found.scores, found.labels))
+        return [Instances(*fields) for fields in zip(*parts, strict=True)]
+
+
+def join_examples(examples: Sequence[Example], verbs: int, unreadable: Mapping[str, str]) -> Batch:
+    """Those without a pair are left out. `verbs`: the network's number of them, V."""
+    useful = [one for one in examples if one.has_pairs]
+    found = [one.instances for one in useful]
+    counts = [len(each) for each in found]
+    pairings = [pair_indices(each.humans, len(each)) for each in found]
+    starts = torch.tensor([0, *counts]).cumsum(0).tolist()
+    none = torch.zeros(0, 4)
+    return Batch(
+        torch.stack([one.image for one in useful]) if useful else torch.zeros(0),
+        Instances(
+            torch.cat([none, *(each.boxes for each in found)]),
+            torch.cat([none[:, 0], *(each.scores for each in found)]),
+            torch.cat([none[:, 0].long(), *(each.labels for each in found)]),
+        ),
+        torch.cat(
+            [torch.zeros(2, 0, dtype=torch.long)]
+            + [pairing + start for pairing, start in zip(pairings, starts[:-1], strict=True)],
+            1,
+        ),
+        torch.cat(
+            [torch.zeros(0, verbs)]
+            + [
+                label_pairs(one.instances, pairing, one.truth, verbs)
+                for one, pairing in zip(useful, pairings, strict=True)
+            ]
+        ),
+        tuple(counts),
+        tuple(pairing.shape[1] for pairing in pairings),
+        unreadable,
+    )
