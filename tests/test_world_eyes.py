@@ -159,7 +159,7 @@ def test_the_mean_over_combinations_is_that_of_a_hand_count() -> None:
     assert found["hold", "cup"][0] == pytest.approx((1 + 2 / 3) / 2)
     assert found["kick", "box"][0] == pytest.approx(1 / 2)
     assert {count for _, count in found.values()} == {2}
-    report = zero_shot(pairs)
+    report = zero_shot([pairs])
     assert report.seen == pytest.approx(found["hold", "cup"][0])
     assert report.unseen == pytest.approx(found["kick", "box"][0])
     low, high = report.intervals[0]

@@ -42,6 +42,7 @@ class Plan:
     rate: float = 1e-3
     drop_every: int = 10  # epochs after which the rate falls to a tenth
     mixed: bool = True  # towers in 16 bits where the device has such in hardware
+    still: tuple[str, ...] = ()  # starts of the names of weights that are not learned
     save_every: int = 200  # steps
 
 
@@ -106,6 +107,9 @@ class _Run:
         model.clip.requires_grad_(False).eval()
         if model.config.free_prototypes:  # no sentence is heard
             model.prompts.requires_grad_(False)
+        for name, weight in model.named_parameters():
+            if name.startswith(plan.still):
+                weight.requires_grad_(False)
         self._learned = [weight for weight in model.parameters() if weight.requires_grad]
         self._optimiser = torch.optim.AdamW(self._learned, plan.rate, weight_decay=_DECAY)
         seen = examples.seen(*model.validity.shape)

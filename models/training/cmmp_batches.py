@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from models.cmmp.instances import Instances, pair_indices
+from models.cmmp.preprocess import normalise_pixels
 from models.training.cmmp_examples import Example
 from models.training.cmmp_losses import label_pairs
 
@@ -18,7 +19,7 @@ class Batch:
     N instances and P pairs of all: those of a picture stand behind those of the one before.
     """
 
-    images: Tensor  # (B, 3, S, S)
+    pixels: Tensor  # (B, 3, S, S) uint8
     instances: Instances
     pairing: Tensor  # (2, P) rows of the instances
     labels: Tensor  # (P, V)
@@ -29,7 +30,7 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         found = self.instances
         return Batch(
-            self.images.to(device, non_blocking=True),
+            self.pixels.to(device),
             Instances(found.boxes.to(device), found.scores.to(device), found.labels.to(device)),
             self.pairing.to(device),
             self.labels.to(device),
@@ -37,6 +38,11 @@ class Batch:
             self.pairs,
             self.unreadable,
         )
+
+    @property
+    def images(self) -> Tensor:
+        """(B, 3, S, S) float32, as CLIP wants them."""
+        return normalise_pixels(self.pixels)
 
     @property
     def each(self) -> list[Instances]:
@@ -55,7 +61,7 @@ def join_examples(examples: Sequence[Example], verbs: int, unreadable: Mapping[s
     starts = torch.tensor([0, *counts]).cumsum(0).tolist()
     none = torch.zeros(0, 4)
     return Batch(
-        torch.stack([one.image for one in useful]) if useful else torch.zeros(0),
+        torch.stack([one.image for one in useful]) if useful else torch.zeros(0, dtype=torch.uint8),
         Instances(
             torch.cat([none, *(each.boxes for each in found)]),
             torch.cat([none[:, 0], *(each.scores for each in found)]),

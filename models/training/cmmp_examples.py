@@ -13,7 +13,7 @@ from PIL import ImageEnhance
 from torch import Tensor
 
 from models.cmmp.instances import Instances, choose_instances
-from models.cmmp.preprocess import normalise
+from models.cmmp.preprocess import read_pixels
 from models.cmmp.weights import class_names
 from models.datasets.examples import Floats, HOIDataset, Ints
 from models.datasets.images import SkippedImages
@@ -30,7 +30,7 @@ _CROP = 384, 600  # sides of the piece
 class Example:
     """One picture; boxes in the S-frame."""
 
-    image: Tensor  # (3, S, S)
+    image: Tensor  # (3, S, S) uint8
     instances: Instances
     truth: PairTruth
 
@@ -99,7 +99,7 @@ class CMMPExamples:
         image = view.picture(picture, self.side)
         if not plain:
             image = _recolour(image, rng)
-        return Example(normalise(image), self._instances(found, view), self._truth(row, view))
+        return Example(read_pixels(image), self._instances(found, view), self._truth(row, view))
 
     def key(self, index: int) -> str:
         """The picture's name in the data set."""

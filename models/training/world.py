@@ -10,14 +10,14 @@ import torch
 from models.bundle import CMMPSection, DetectorSection, Manifest, write_manifest
 from models.cmmp.network import CMMP
 from models.cmmp.weights import save_cmmp
-from models.datasets.world import HIDDEN, world_vocabulary
+from models.datasets.world import HIDDEN, SETTINGS, world_vocabulary
 from models.heatmap_detector import export_onnx
 from models.training.boxes import Pairs, read_settings
 from models.training.world_clip import train_world_clip
-from models.training.world_cmmp import calibrate_world, train_world_cmmp
+from models.training.world_cmmp import WorldPlan, calibrate_world, train_world_cmmp
 from models.training.world_detector import train_world_detector
 from models.training.world_frames import RENDERED, read_clip, render_frames
-from models.world.truth import CLASSES, UNSEEN, VERBS
+from models.world.truth import CLASSES, VERBS
 
 DETECTOR_FILE, CLIP_FILE, CMMP_FILE = "detector.onnx", "clip.safetensors", "cmmp.safetensors"
 
@@ -82,14 +82,13 @@ def train_eyes(
         seed=seed,
         on_step=lambda now: on_progress("CLIP", now.images, now.budget),
     )
+    plan = WorldPlan(budget.cmmp, budget.boxes, seed)
     model = train_world_cmmp(
         clip,
         known,
-        world_pairs(known, with_unseen=False),
+        world_pairs(known, SETTINGS[plan.setting]),
         work / "cmmp.pt",
-        images=budget.cmmp,
-        box_steps=budget.boxes,
-        seed=seed,
+        plan,
         on_step=lambda now: on_progress("CMMP", now.step, now.steps),
     )
     return finish_bundle(model, unknown, out)
@@ -120,8 +119,8 @@ def finish_bundle(model: CMMP, calibration_clips: Sequence[Path], out: Path) -> 
     return manifest
 
 
-def world_pairs(clips: Sequence[Path], *, with_unseen: bool = True) -> Pairs:
-    """Persons and near things of all frames, with or without the pairs of zero-shot tests."""
+def world_pairs(clips: Sequence[Path], hidden: frozenset[tuple[str, str]] = frozenset()) -> Pairs:
+    """Persons and near things of all frames, without those that do what is hidden."""
     human, thing, classes, labels = [], [], [], []
     index = {name: i for i, name in enumerate(CLASSES[1:])}
     column = {name: v for v, name in enumerate(VERBS)}
@@ -133,8 +132,8 @@ def world_pairs(clips: Sequence[Path], *, with_unseen: bool = True) -> Pairs:
                 reach = _NEAR * (person.box[3] - person.box[1])
                 for other in (i for i in seen if i.class_name != "person"):
                     verbs = done.get((person.id, other.id), ())
-                    unseen = any((verb, other.class_name) in UNSEEN for verb in verbs)
-                    if (unseen and not with_unseen) or _apart(person.box, other.box) > reach:
+                    told = all((verb, other.class_name) not in hidden for verb in verbs)
+                    if not told or _apart(person.box, other.box) > reach:
                         continue
                     row = np.zeros(len(VERBS), np.float32)
                     row[[column[verb] for verb in verbs]] = 1

@@ -147,7 +147,7 @@ def unicl_loss(logits: Tensor, true: Tensor) -> Tensor:
 
 
 def _step(clip: CLIP, optimiser: torch.optim.Optimizer, batch: ClipBatch) -> float:
-    vectors = region_vectors(clip, batch.images, batch.boxes)
+    vectors = region_vectors(clip, batch.images, batch.boxes.split(batch.counts))
     words = encode_tokens(clip, batch.tokens)[batch.said]
     scale = clip.logit_scale.exp().clamp(max=_HOTTEST)
     logits = scale * vectors @ functional.normalize(words, dim=-1).T  # (R, T)

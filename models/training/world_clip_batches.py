@@ -10,7 +10,7 @@ import torch
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from models.cmmp.preprocess import normalise
+from models.cmmp.preprocess import normalise_pixels, read_pixels
 from models.cmmp.prompts import tokenizer
 from models.errors import ModelError
 from models.heatmap_detector import HEIGHT, WIDTH
@@ -34,8 +34,11 @@ _COLOUR = 0.2
 class ClipBatch:
     """B images, R regions of all of them, T captions, of which U are worded differently."""
 
-    images: Tensor  # (B, 3, S, S)
-    boxes: tuple[Tensor, ...]  # of each image (R of it, 4), shares of its sides
+    pixels: Tensor  # (B, 3, S, S) uint8
+    light: Tensor  # (B, 1, 1, 1) factor of all colours
+    cast: Tensor  # (B, 3, 1, 1) added to each
+    boxes: Tensor  # (R, 4) in shares of the sides; those of an image stand together
+    counts: tuple[int, ...]  # (B,) regions
     tokens: Tensor  # (U, 77)
     said: Tensor  # (T,) which of the U
     true: Tensor  # (R, T) bool
@@ -43,10 +46,15 @@ class ClipBatch:
 
     def to(self, device: torch.device) -> "ClipBatch":
         return ClipBatch(
-            self.images.to(device, non_blocking=True),
-            tuple(boxes.to(device) for boxes in self.boxes),
+            *(part.to(device) for part in (self.pixels, self.light, self.cast, self.boxes)),
+            self.counts,
             *(part.to(device) for part in (self.tokens, self.said, self.true, self.other)),
         )
+
+    @property
+    def images(self) -> Tensor:
+        """(B, 3, S, S) float32, as the tower wants them, in another light."""
+        return normalise_pixels(self.pixels) * self.light + self.cast
 
 
 class ClipFrames:
@@ -71,31 +79,27 @@ class ClipFrames:
     def batch(self, step: int) -> ClipBatch:
         """The same for the same step."""
         rng = np.random.default_rng([self._seed, step])
-        images, found = [], []
+        pixels, found = [], []
         for row in rng.choice(len(self._frames), self._size, p=self._weights):
             jpeg, regions = self._frames[row]
             view = _draw_view(rng)
             picture = view.picture(PillowImage.fromarray(decode(jpeg)), self._side)
-            images.append(normalise(picture))
+            pixels.append(read_pixels(picture))
             found.append(_seen_in(without_some_strangers(regions, rng), view))
         facts = np.concatenate([one.facts for one in found])
         captions = write_captions(facts, rng)
         texts, said = np.unique(captions.texts, return_inverse=True)
         return ClipBatch(
-            _recolour(torch.stack(images), rng),
-            tuple(torch.from_numpy(one.boxes) for one in found),
+            torch.stack(pixels),
+            torch.from_numpy(1 + _COLOUR * (rng.random((self._size, 1, 1, 1)) - 0.5)).float(),
+            torch.from_numpy(_COLOUR * (rng.random((self._size, 3, 1, 1)) - 0.5)).float(),
+            torch.from_numpy(np.concatenate([one.boxes for one in found])),
+            tuple(len(one.boxes) for one in found),
             tokenizer()(texts.tolist()),
             torch.from_numpy(said),
             torch.from_numpy(captions.true_of(facts)),
             torch.from_numpy(facts[:, :1] != captions.facts[:, 0]),
         )
-
-
-def _recolour(pixels: Tensor, rng: np.random.Generator) -> Tensor:
-    count = len(pixels)
-    light = 1 + _COLOUR * (rng.random((count, 1, 1, 1)) - 0.5)
-    cast = _COLOUR * (rng.random((count, 3, 1, 1)) - 0.5)
-    return pixels * torch.from_numpy(light).float() + torch.from_numpy(cast).float()
 
 
 def _verbs_shown(regions: Sequence[Regions]) -> npt.NDArray[np.bool_]:
