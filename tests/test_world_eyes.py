@@ -24,11 +24,12 @@ from models.training.world_captions import (
     plain_sentence,
     write_captions,
 )
-from models.training.world_clip import BATCH, Progress, train_world_clip, unicl_loss
+from models.training.world_clip import Progress, train_world_clip, unicl_loss
 from models.training.world_clip_batches import ClipFrames
 from models.training.world_frames import RENDERED, render_frames
 from models.world.truth import CLASSES, VERBS, FrameTruth, Instance, PairTruth
 
+BATCH = 8
 DETECTOR = load_bundle("world").path("detector.onnx")
 PERSON_ONE = Instance(1, "person", (100, 50, 150, 200), 0, 0, "red")
 BOX = Instance(2, "box", (110, 100, 140, 130), 0, 0, "blue")
@@ -116,10 +117,14 @@ def test_eyes_are_made_killed_and_go_on(
         if progress.images == 2 * BATCH:
             raise Killed
 
-    whole = train_world_clip(clips, DETECTOR, tmp_path / "whole.pt", images=3 * BATCH)
+    whole = train_world_clip(clips, DETECTOR, tmp_path / "whole.pt", images=3 * BATCH, batch=BATCH)
     with pytest.raises(Killed):
-        train_world_clip(clips, DETECTOR, tmp_path / "killed.pt", images=3 * BATCH, on_step=die)
-    resumed = train_world_clip(clips, DETECTOR, tmp_path / "killed.pt", images=3 * BATCH)
+        train_world_clip(
+            clips, DETECTOR, tmp_path / "killed.pt", images=3 * BATCH, batch=BATCH, on_step=die
+        )
+    resumed = train_world_clip(
+        clips, DETECTOR, tmp_path / "killed.pt", images=3 * BATCH, batch=BATCH
+    )
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-3, atol=1e-4)
 
@@ -135,7 +140,7 @@ def test_a_bundle_is_made_whose_stored_weights_are_what_was_calibrated(
         clips,
         tmp_path,
         out,
-        budget=Budget(24, BATCH, 48, boxes=3),
+        budget=Budget(24, 64, 48, boxes=3),
         on_progress=lambda name, *_: seen.append(name),
     )
     assert set(seen) == {"CLIP", "CMMP"}

@@ -176,4 +176,5 @@ def _drawn_ap(pairs: ScoredPairs, verb: int, rows: Ints, drawn: Ints) -> Doubles
     envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     total = found[:, -1]
     sums = (hit * envelope).sum(1)
-    return np.divide(sums, total, out=np.full(len(drawn), np.nan), where=total > 0)
+    ap: Doubles = np.divide(sums, total, out=np.full(len(drawn), np.nan), where=total > 0)
+    return ap

@@ -48,8 +48,9 @@ class Batch:
     def each(self) -> list[Instances]:
         """Instances of each picture."""
         found = self.instances
-        parts = (field.split(self.counts) for field in (found.boxes, found.scores, found.labels))
-        return [Instances(*fields) for fields in zip(*parts, strict=True)]
+        fields = (found.boxes, found.scores, found.labels)
+        parts = (torch.split(field, list(self.counts)) for field in fields)
+        return [Instances(*one) for one in zip(*parts, strict=True)]
 
 
 def join_examples(examples: Sequence[Example], verbs: int, unreadable: Mapping[str, str]) -> Batch:

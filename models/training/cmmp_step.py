@@ -31,7 +31,9 @@ def pool_batch(model: CMMP, feature_maps: Tensor, batch: Batch) -> Regions:
     unions = union_boxes(boxes[rows[0]], boxes[rows[1]])
     means = []
     for regions, counts in ((boxes, batch.counts), (unions, batch.pairs)):
-        bins = region_bins(feature_maps, regions.split(counts), model.config.image_size)
+        bins = region_bins(
+            feature_maps, torch.split(regions, list(counts)), model.config.image_size
+        )
         means.append(model.region_dropout(bins).mean((2, 3)))
     return Regions(batch.instances, rows, unions, *means)
 

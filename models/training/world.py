@@ -82,7 +82,7 @@ def train_eyes(
         seed=seed,
         on_step=lambda now: on_progress("CLIP", now.images, now.budget),
     )
-    plan = WorldPlan(budget.cmmp, budget.boxes, seed)
+    plan = WorldPlan(budget.cmmp, budget.boxes, seed=seed)
     model = train_world_cmmp(
         clip,
         known,

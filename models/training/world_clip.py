@@ -29,7 +29,7 @@ from models.training.loading import load_ahead
 from models.training.world_captions import all_words
 from models.training.world_clip_batches import ClipBatch, ClipFrames
 
-BATCH = 32
+BATCH = 64
 _RATE, _STEM_RATE = 1e-3, 3e-4
 _KEPT = 6  # layers of the stem that stay the detector's: all up to stride 8
 _WARM_UP = 200  # steps
@@ -86,6 +86,7 @@ def train_world_clip(
     checkpoint: Path,
     *,
     images: int,
+    batch: int = BATCH,
     seed: int = 0,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> CLIP:
@@ -94,8 +95,8 @@ def train_world_clip(
     Raises ModelError for a budget below one batch, and for a checkpoint that is damaged or of a
     training with another seed or budget.
     """
-    if images < BATCH:
-        raise ModelError(f"a training needs at least {BATCH} images, not {images}")
+    if images < batch:
+        raise ModelError(f"a training needs at least {batch} images, not {images}")
     torch.manual_seed(seed)
     device = choose_device()
     clip = make_world_clip(detector).to(device)
@@ -105,21 +106,21 @@ def train_world_clip(
     others = [p for p in clip.parameters() if all(p is not one for one in stem.parameters())]
     groups = [{"params": others, "peak": _RATE}, {"params": learned, "peak": _STEM_RATE}]
     optimiser = torch.optim.AdamW(groups, _RATE, betas=_BETAS, weight_decay=_DECAY, fused=True)
-    steps, step = images // BATCH, 0
-    plan = {"seed": seed, "steps": steps}
+    steps, step = images // batch, 0
+    plan = {"seed": seed, "batch": batch, "steps": steps}
     if state := load_checkpoint(checkpoint, plan):
         clip.load_state_dict(state["clip"])
         optimiser.load_state_dict(state["optimiser"])
         step = int(state["step"])
-    frames = ClipFrames(clips, seed, BATCH, world_config().image_size)
+    frames = ClipFrames(clips, seed, batch, world_config().image_size)
     clip.train()
     with closing(load_ahead(frames.batch, range(step, steps))) as batches:
-        for batch in batches:
+        for made in batches:
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * _rate(step, steps)
-            loss = _step(clip, optimiser, batch.to(device))
+            loss = _step(clip, optimiser, made.to(device))
             step += 1
-            on_step(Progress(step * BATCH, images, loss))
+            on_step(Progress(step * batch, images, loss))
             if step % _SAVE_EVERY == 0 or step == steps:
                 state = {"clip": clip.state_dict(), "optimiser": optimiser.state_dict()}
                 save_checkpoint(checkpoint, state | {"step": step}, plan)
@@ -147,7 +148,7 @@ def unicl_loss(logits: Tensor, true: Tensor) -> Tensor:
 
 
 def _step(clip: CLIP, optimiser: torch.optim.Optimizer, batch: ClipBatch) -> float:
-    vectors = region_vectors(clip, batch.images, batch.boxes.split(batch.counts))
+    vectors = region_vectors(clip, batch.images, torch.split(batch.boxes, list(batch.counts)))
     words = encode_tokens(clip, batch.tokens)[batch.said]
     scale = clip.logit_scale.exp().clamp(max=_HOTTEST)
     logits = scale * vectors @ functional.normalize(words, dim=-1).T  # (R, T)

@@ -1,7 +1,7 @@
 """What a step of the world's CLIP sees: pieces of frames, regions in them, captions of these."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +45,8 @@ class ClipBatch:
     other: Tensor  # (R, T) bool: the caption is of another kind of region
 
     def to(self, device: torch.device) -> "ClipBatch":
-        return ClipBatch(
-            *(part.to(device) for part in (self.pixels, self.light, self.cast, self.boxes)),
-            self.counts,
-            *(part.to(device) for part in (self.tokens, self.said, self.true, self.other)),
-        )
+        parts = {name: part for name, part in vars(self).items() if isinstance(part, Tensor)}
+        return replace(self, **{name: part.to(device) for name, part in parts.items()})
 
     @property
     def images(self) -> Tensor:

@@ -17,6 +17,7 @@ from models.cmmp_scorer import CMMPScorer
 from models.datasets.examples import Ints
 from models.datasets.images import SkippedImages
 from models.datasets.world import SETTINGS, WorldFrames, world_vocabulary
+from models.device import choose_device
 from models.evaluation.world_pairs import score_world
 from models.geometry import pair_geometry
 from models.training.boxes import Pairs, like_detected
@@ -56,6 +57,7 @@ class WorldPlan:
 
     images: int
     boxes: int = 2_000  # steps of the term of boxes, which sees no picture
+    batch: int = 16
     seed: int = 0
     setting: str = "unseen_pairs"
     parts: Parts = WHOLE
@@ -85,7 +87,7 @@ def train_world_cmmp(
     Frames with rare verbs are drawn more often. Goes on from `checkpoint` if there is one.
     """
     torch.manual_seed(plan.seed)
-    model = make_world_cmmp(clip, plan.parts)
+    model = make_world_cmmp(clip, plan.parts).to(choose_device())
     dataset = WorldFrames(clips, plan.setting)
     rows = draw_rare(dataset, plan.images // EPOCHS, np.random.default_rng(plan.seed))
     names = Names.between(dataset.vocabulary, world_vocabulary())
@@ -101,6 +103,7 @@ def train_world_cmmp(
         silence(model, plan.parts)
     steps = Plan(
         epochs=EPOCHS,
+        batch=plan.batch,
         seed=plan.seed,
         drop_every=EPOCHS - 1,
         still=plan.parts.still + plan.parts.silent,
@@ -123,7 +126,8 @@ def fit_geometry(model: CMMP, pairs: Pairs, plan: WorldPlan) -> None:
     """
     assert model.geometry is not None
     steps, vocabulary = plan.boxes, world_vocabulary(SETTINGS[plan.setting])
-    seen = vocabulary_sentences(vocabulary).validity()  # (classes, V)
+    device = model.human_weight.device
+    seen = vocabulary_sentences(vocabulary).validity().to(device)  # (classes, V)
     side = model.config.image_size
     rng = np.random.default_rng(plan.seed)
     scale = side / np.tile(pairs.size, 2)  # (N, 4), to the S-frame
@@ -142,15 +146,15 @@ def fit_geometry(model: CMMP, pairs: Pairs, plan: WorldPlan) -> None:
     for _ in range(steps):
         some = like_detected(pairs.take(rng.integers(len(pairs), size=_BOX_BATCH)), rng)
         human, thing = (
-            torch.from_numpy((boxes * side / np.tile(some.size, 2)).astype(np.float32))
+            torch.from_numpy((boxes * side / np.tile(some.size, 2)).astype(np.float32)).to(device)
             for boxes in (some.human, some.thing)
         )
-        labels = torch.from_numpy(some.classes) + 1  # the person's class is the first
+        labels = torch.from_numpy(some.classes).to(device) + 1  # the person's class is the first
         prototypes = model.encode_prompts(model.sentences.verbs)
         logits = model.geometry(human, thing, model.embeddings[labels], side) @ prototypes.T
-        sure = torch.from_numpy(rng.uniform(*_SURE, (len(some), 1))).float()
+        sure = torch.from_numpy(rng.uniform(*_SURE, (len(some), 1))).float().to(device)
         prior = (model.validity & seen)[labels] * sure
-        loss = interaction_loss(logits, prior, torch.from_numpy(some.labels))
+        loss = interaction_loss(logits, prior, torch.from_numpy(some.labels).to(device))
         optimiser.zero_grad()
         torch.autograd.backward(loss + language_loss(prototypes, references))
         nn.utils.clip_grad_norm_(learned, 1.0)

@@ -14,6 +14,7 @@ from open_clip.model import CLIP
 
 from models.cmmp.network import CMMP
 from models.datasets.world import HIDDEN
+from models.device import choose_device
 from models.evaluation.world_pairs import ScoredPairs
 from models.training.boxes import Pairs
 from models.training.cmmp_losses import reference_prototypes
@@ -69,7 +70,7 @@ def plain_clip(clip: CLIP) -> CMMP:
 def boxes_only(clip: CLIP, pairs: Pairs, plan: WorldPlan) -> CMMP:
     """The term of boxes and the learned context, from `pairs` without what is hidden."""
     torch.manual_seed(plan.seed)
-    model = make_world_cmmp(clip)
+    model = make_world_cmmp(clip).to(choose_device())
     fit_geometry(model, pairs, plan)
     silence(model, BOXES)
     model.encode_texts()
