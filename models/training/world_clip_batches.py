@@ -1,7 +1,7 @@
 """What a step of the world's CLIP sees: pieces of frames, regions in them, captions of these."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +45,17 @@ class ClipBatch:
     other: Tensor  # (R, T) bool: the caption is of another kind of region
 
     def to(self, device: torch.device) -> "ClipBatch":
-        parts = {name: part for name, part in vars(self).items() if isinstance(part, Tensor)}
-        return replace(self, **{name: part.to(device) for name, part in parts.items()})
+        return ClipBatch(
+            self.pixels.to(device),
+            self.light.to(device),
+            self.cast.to(device),
+            self.boxes.to(device),
+            self.counts,
+            self.tokens.to(device),
+            self.said.to(device),
+            self.true.to(device),
+            self.other.to(device),
+        )
 
     @property
     def images(self) -> Tensor:
