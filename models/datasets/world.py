@@ -70,13 +70,19 @@ class WorldFrames:
         return decode(_jpegs(path)[row])
 
 
+def find_setting(name: str) -> frozenset[tuple[str, str]]:
+    """What it hides. Raises ModelError for an unknown one."""
+    if name not in SETTINGS:
+        raise ModelError(f"the world has no setting {name!r}: {', '.join(SETTINGS)}")
+    return SETTINGS[name]
+
+
 def open_world(folder: Path, split: str, setting: str) -> WorldFrames:
     """Clips of `folder`: `test` those with a held-out seed, `train` all others.
 
     A setting drops the annotations of `SETTINGS` from training.
     """
-    if setting not in SETTINGS:
-        raise ModelError(f"the world has no setting {setting!r}: {', '.join(SETTINGS)}")
+    find_setting(setting)
     clips = sorted(path for path in folder.glob("*.npz") if path.stem.isdigit())
     clips = [path for path in clips if (int(path.stem) in HELD_OUT) == (split == "test")]
     if not clips:
