@@ -182,7 +182,7 @@ class CMMPScorer:
         squashed = np.stack([_squash(image, side) for image in images])
         rows = self._tensor(squashed).flatten(2).float()  # (B, S, 3 S)
         coloured = torch.addcmul(self._shift, rows, self._factor)
-        return coloured.unflatten(2, (side, 3)).permute(0, 3, 1, 2)
+        return coloured.view(-1, side, side, 3).permute(0, 3, 1, 2)
 
     def _tensor(self, values: npt.NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(values).to(self._device)

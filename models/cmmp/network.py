@@ -312,7 +312,7 @@ class CMMP(nn.Module):
         """`pool` of several images at once, without dropout: (B, D, g, g), one (2, P) an image."""
         together, pairing = stack_instances(instances, pairings)
         unions = union_boxes(together.boxes[pairing[0]], together.boxes[pairing[1]])
-        own = unions.split([each.shape[1] for each in pairings])
+        own = torch.split(unions, [each.shape[1] for each in pairings])
         boxes = [torch.cat([each.boxes, more]) for each, more in zip(instances, own, strict=True)]
         means = batch_region_means(feature_maps, boxes, self.config.image_size)
         parts = list(zip(means, instances, strict=True))

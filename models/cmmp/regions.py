@@ -59,7 +59,7 @@ def batch_region_means(
     down = axis_weights(y1, y2, high, high / side)  # (all N, g)
     across = axis_weights(x1, x2, wide, wide / side)  # (all N, g)
     weights = (down[:, :, None] * across[:, None, :]).flatten(1)  # (all N, g * g)
-    rows = weights.to(feature_maps.dtype).split([len(each) for each in boxes])
+    rows = torch.split(weights.to(feature_maps.dtype), [len(each) for each in boxes])
     cells = feature_maps.flatten(2).transpose(1, 2)  # (B, g * g, D)
     return tuple(own @ values for own, values in zip(rows, cells, strict=True))
 
