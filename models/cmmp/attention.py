@@ -21,10 +21,11 @@ def attend(
     else:
         q = F.linear(x, weight[:width], bias[:width])
         k, v = F.linear(context, weight[width:], bias[width:]).chunk(2, -1)
+    heads = module.num_heads
+    mask = None if padding is None else ~padding[:, None, None]  # (B, 1, 1, N)
+    dropout = module.dropout if module.training else 0.0
     seen = F.scaled_dot_product_attention(
-        *(_heads(each, module.num_heads) for each in (q, k, v)),
-        attn_mask=None if padding is None else ~padding[:, None, None],
-        dropout_p=module.dropout if module.training else 0.0,
+        _heads(q, heads), _heads(k, heads), _heads(v, heads), mask, dropout
     )
     out: Tensor = module.out_proj(seen.transpose(1, 2).flatten(2))
     return out
