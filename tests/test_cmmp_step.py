@@ -11,7 +11,7 @@ from models.training import cmmp_step
 from models.training.cmmp_batches import join_examples
 from models.training.cmmp_examples import CMMPExamples, Example
 from models.training.cmmp_losses import label_pairs
-from models.training.cmmp_step import Losses, pool_batch
+from models.training.cmmp_step import Losses, pool_dropping
 from models.training.ranks import Ranks
 from models.training.world_frames import render_frames
 from tests.servers.trainer import make_examples, make_model
@@ -68,7 +68,7 @@ def test_regions_are_dropped_out_in_training_alone(batch: list[Example]) -> None
     model.train()
     batch_ = join_examples([one], len(model.prototypes), {})
     drawn = torch.stack(
-        [pool_batch(model, feature_map[None], batch_).instance_means for _ in range(300)]
+        [pool_dropping(model, feature_map[None], batch_).instance_means for _ in range(300)]
     )
     assert (drawn[0] - still).abs().max() > 1e-3
     torch.testing.assert_close(drawn.mean(0), still, atol=0.05, rtol=0)
@@ -83,7 +83,7 @@ def test_a_batch_is_to_the_network_what_its_pictures_are_one_by_one(batch: list[
     joined = join_examples(batch, verbs, {})
     maps = torch.randn(len(joined.counts), 24, 4, 4)
     model.region_dropout.p = 0.0
-    regions = pool_batch(model, maps, joined)
+    regions = pool_dropping(model, maps, joined)
     vectors = model.pair_vectors(regions)
     alone = [model.pool(one, each) for one, each in zip(maps, joined.each, strict=True)]
     expected = torch.cat([model.pair_vectors(each) for each in alone])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.cmmp.instances import Instances, pair_indices
+from models.cmmp.instances import Instances, pair_indices, stack_instances
 from models.cmmp.preprocess import normalise_pixels
 from models.training.cmmp_examples import Example
 from models.training.cmmp_losses import label_pairs
@@ -56,31 +56,21 @@ class Batch:
 def join_examples(examples: Sequence[Example], verbs: int, unreadable: Mapping[str, str]) -> Batch:
     """Those without a pair are left out. `verbs`: the network's number of them, V."""
     useful = [one for one in examples if one.has_pairs]
+    if not useful:
+        none = Instances(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long))
+        pixels, pairing = torch.zeros(0, dtype=torch.uint8), torch.zeros(2, 0, dtype=torch.long)
+        return Batch(pixels, none, pairing, torch.zeros(0, verbs), (), (), unreadable)
     found = [one.instances for one in useful]
-    counts = [len(each) for each in found]
     pairings = [pair_indices(each.humans, len(each)) for each in found]
-    starts = torch.tensor([0, *counts]).cumsum(0).tolist()
-    none = torch.zeros(0, 4)
+    labels = [
+        label_pairs(one.instances, pairing, one.truth, verbs)
+        for one, pairing in zip(useful, pairings, strict=True)
+    ]
     return Batch(
-        torch.stack([one.image for one in useful]) if useful else torch.zeros(0, dtype=torch.uint8),
-        Instances(
-            torch.cat([none, *(each.boxes for each in found)]),
-            torch.cat([none[:, 0], *(each.scores for each in found)]),
-            torch.cat([none[:, 0].long(), *(each.labels for each in found)]),
-        ),
-        torch.cat(
-            [torch.zeros(2, 0, dtype=torch.long)]
-            + [pairing + start for pairing, start in zip(pairings, starts[:-1], strict=True)],
-            1,
-        ),
-        torch.cat(
-            [torch.zeros(0, verbs)]
-            + [
-                label_pairs(one.instances, pairing, one.truth, verbs)
-                for one, pairing in zip(useful, pairings, strict=True)
-            ]
-        ),
-        tuple(counts),
+        torch.stack([one.image for one in useful]),
+        *stack_instances(found, pairings),
+        torch.cat(labels),
+        tuple(len(each) for each in found),
         tuple(pairing.shape[1] for pairing in pairings),
         unreadable,
     )

@@ -25,7 +25,7 @@ def training_prior(model: CMMP, instances: Instances, pairing: Tensor, seen: Ten
     return model.prior(instances, pairing, 1.0) * seen[labels]
 
 
-def pool_batch(model: CMMP, feature_maps: Tensor, batch: Batch) -> Regions:
+def pool_dropping(model: CMMP, feature_maps: Tensor, batch: Batch) -> Regions:
     """Feature maps (B, D, g, g) -> what `CMMP.pool` gives for each picture, under dropout."""
     boxes, rows = batch.instances.boxes, batch.pairing
     unions = union_boxes(boxes[rows[0]], boxes[rows[1]])
@@ -79,7 +79,7 @@ class Losses:
             return batch.labels, prior, batch.labels
         with self._half():
             maps = model.feature_maps(batch.images, batch.each)
-        vectors = model.pair_vectors(pool_batch(model, maps.float(), batch))
+        vectors = model.pair_vectors(pool_dropping(model, maps.float(), batch))
         return vectors @ prototypes.T, prior, batch.labels
 
     def _half(self) -> AbstractContextManager[object]:
