@@ -4,13 +4,19 @@ What live scoring would have compared its pair vectors with, had the verb been i
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Bundle, CMMPSection, describe_bundle, find_bundles
+from models.bundle import (
+    Bundle,
+    CMMPSection,
+    describe_bundle,
+    find_bundles,
+    typical_calibration,
+)
 from models.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -43,22 +49,28 @@ class BundleSpeech:
             return f"the verbs of bundle {found.name} are no texts: it cannot be asked for others"
         return None
 
-    def verbs(self, bundle: str) -> Collection[str]:
-        """What it sees live, so that its events are stored; nothing of a bundle not installed."""
+    def verbs(self, bundle: str) -> Mapping[str, str]:
+        """What it sees live, so that its events are stored, with its sentences; nothing of a
+        bundle not installed."""
         found = self._find(bundle)
-        return () if found is None else found.vocabulary.verb_names
+        verbs = () if found is None else found.vocabulary.verbs
+        return {verb.name: verb.sentence for verb in verbs}
 
     def prototypes(self, bundle: str, sentences: Sequence[str]) -> Floats:
         """(n, D): pair vectors times these are logits. Only of a bundle without silence."""
         return np.stack([self._prototype(bundle, sentence) for sentence in sentences])
 
     def calibration(self, bundle: str) -> tuple[float, float]:
-        """Scale and bias that turn the logits of any verb into log-odds: the mean of its verbs'."""
+        """Scale and bias that turn the logits of any verb into log-odds, as of one that joins."""
         found = self._find(bundle)
-        rows = [] if found is None else list(found.manifest.calibration.values())
-        if not rows:
-            return 1.0, 0.0
-        return float(np.mean([r.scale for r in rows])), float(np.mean([r.bias for r in rows]))
+        typical = typical_calibration({} if found is None else found.manifest.calibration)
+        return typical.scale, typical.bias
+
+    def smoothing(self, bundle: str) -> Mapping[str, float]:
+        """Of verbs that join a run; empty for a bundle not installed."""
+        found = self._find(bundle)
+        default: Mapping[str, float] = {} if found is None else found.smoothing.get("default", {})
+        return default
 
     def _find(self, bundle: str) -> Bundle | None:
         """Looked up anew while it is not there: bundles are installed while a dashboard runs."""

@@ -15,17 +15,18 @@ from models.bundle import Bundle, Calibration, Manifest, load_bundle, write_mani
 from models.cmmp_scorer import CMMPScorer
 from models.pairs import PairScores
 from models.scorer import load_scorer
-from models.vocabulary import Verb
+from models.vocabulary import Verb, Vocabulary
 from storage.alert_rows import recent_alerts
 from storage.database import make_engine, make_sessions, upgrade
 from storage.names import verbs_seen
+from storage.speech import sentence_pattern
 from storage.standing import Standing, understand_standing
 from storage.standing_rows import all_standing, save_standing
 from storage.words import gerund
 from stream.build import open_run
 from stream.events import EventMaker, Lifecycle
 from stream.frames import Frame, Round, ScoredFrame
-from stream.listening import Listening, sentence_pattern
+from stream.listening import Listening
 from stream.smooth import Smoother, Smoothing
 from tests.conftest import MakeVideo
 from tests.test_cmmp_scorer import BALL, CUP, PERSON, WORDS, picture, tracked
@@ -68,9 +69,13 @@ def test_bundles_without_a_text_tower_say_what_they_cannot_hear() -> None:
 
 
 def test_sentences_are_made_as_the_vocabulary_s_are() -> None:
-    assert sentence_pattern(WORDS) == "a person {} a thing"
-    assert sentence_pattern(load_bundle("world").vocabulary) == "a photo of a person {} an object"
+    assert pattern_of(WORDS) == "a person {} a thing"
+    assert pattern_of(load_bundle("world").vocabulary) == "a photo of a person {} an object"
     assert gerund("sit on") == "sitting on"
+
+
+def pattern_of(words: Vocabulary) -> str:
+    return sentence_pattern({verb.name: verb.sentence for verb in words.verbs})
 
 
 def test_beliefs_and_events_grow_with_the_scores() -> None:
