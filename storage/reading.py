@@ -18,7 +18,6 @@ from storage.words import (
     PREPOSITIONS,
     VERB_SYNONYMS,
     base_forms,
-    named,
     singulars,
     tokens_of,
 )
@@ -88,7 +87,9 @@ def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
     for phrase, names in VERB_SYNONYMS.items():
         if " " in phrase and set(names) & set(verbs):
             phrases.setdefault(phrase, tuple(name for name in names if name in verbs))
-    for phrase in sorted(phrases, key=lambda name: (-len(name.split()), name)):
+    forms = set[str]().union(*(base_forms(reading.words[i]) for i in reading.free))
+    spoken = [phrase for phrase in phrases if phrase.split()[0] in forms]
+    for phrase in sorted(spoken, key=lambda name: (-len(name.split()), name)):
         for i in sorted(reading.free):
             places = _said_at(reading, i, phrase.split())
             if places:
@@ -141,22 +142,26 @@ def _phrasal(reading: Reading, i: int) -> bool:
 
 def read_objects(reading: Reading, objects: Collection[str]) -> None:
     """Whole names, then the last word of a name ("ball" for "sports ball"), then synonyms."""
-    for name in sorted(objects, key=lambda name: (-len(name.split()), name)):
-        size = len(name.split())
-        for i in range(len(reading.words) - size + 1):
-            places = list(range(i, i + size))
-            words = [reading.words[place] for place in places]
-            forms = singulars(words[-1])
-            if reading.free.issuperset(places) and named(words, name.lower(), forms):
-                if name == "person" and not any(place < i for place in reading.verbs.values()):
+    forms = {i: singulars(reading.words[i]) for i in sorted(reading.free)}
+    saying: dict[str, list[int]] = {}  # last words of names -> where they may be said
+    for i, said in forms.items():
+        for form in said:
+            saying.setdefault(form, []).append(i)
+    spoken = [name for name in objects if name.lower().split()[-1] in saying]
+    for name in sorted(spoken, key=lambda name: (-len(name.split()), name)):
+        parts = name.lower().split()
+        for last in saying[parts[-1]]:
+            places = list(range(last - len(parts) + 1, last + 1))
+            before = reading.words[max(places[0], 0) : last]
+            if reading.free.issuperset(places) and before == parts[:-1]:
+                if name == "person" and not any(place < last for place in reading.verbs.values()):
                     continue  # the one who does it
                 reading.take(places, [name], reading.objects)
     for i in sorted(reading.free):
-        forms = singulars(reading.words[i])
-        synonyms = [o for form in forms for o in OBJECT_SYNONYMS.get(form, ()) if o in objects]
-        last = [name for name in sorted(objects) if name.lower().split()[-1] in forms]
-        if reading.words[i] not in PEOPLE and (synonyms or last):
-            reading.take([i], synonyms or last, reading.objects)
+        synonyms = [o for form in forms[i] for o in OBJECT_SYNONYMS.get(form, ()) if o in objects]
+        heads = sorted(name for name in spoken if name.lower().split()[-1] in forms[i])
+        if reading.words[i] not in PEOPLE and (synonyms or heads):
+            reading.take([i], synonyms or heads, reading.objects)
     for name, i in list(reading.objects.items()):
         if " " not in name and i + 1 in reading.objects.values():  # the colour in "orange cup"
             del reading.objects[name]
