@@ -9,18 +9,19 @@ from storage.tables import InteractionRow
 
 
 def cameras(session: Session) -> list[str]:
-    return _distinct(session, InteractionRow.camera)
+    return distinct(session, InteractionRow.camera)
 
 
 def verbs_seen(session: Session) -> list[str]:
-    return _distinct(session, InteractionRow.verb)
+    return distinct(session, InteractionRow.verb)
 
 
 def object_classes_seen(session: Session) -> list[str]:
-    return _distinct(session, InteractionRow.object_class)
+    return distinct(session, InteractionRow.object_class)
 
 
-def _distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:
+def distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:
+    """All values of a column that an index begins with, in order."""
     return list(session.scalars(_values(column)))
 
 
