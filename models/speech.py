@@ -5,7 +5,8 @@ What live scoring would have compared its pair vectors with, had the verb been i
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,16 @@ from models.errors import ModelError
 logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
-Encoder = Callable[[Sequence[str]], Floats]  # n sentences -> (n, D)
 
 _TOWERS, _SENTENCES = 2, 10_000  # kept: a tower of a large CLIP has 500 MB
+
+
+@dataclass(frozen=True)
+class _Tower:
+    """One bundle's, with its learned context."""
+
+    encode: Callable[[Sequence[str]], Floats]  # n sentences -> (n, D)
+    unheard: Callable[[str], str]  # a sentence -> words in it that the tower was never taught
 
 
 class BundleSpeech:
@@ -36,6 +44,9 @@ class BundleSpeech:
         self._bundles: dict[str, Bundle] = {}
         self._tower = lru_cache(_TOWERS)(self._load)
         self._prototype = lru_cache(_SENTENCES)(self._encode)
+        self._unheard = lru_cache(_SENTENCES)(
+            lambda bundle, said: self._tower(bundle).unheard(said)
+        )
 
     def silence(self, bundle: str) -> str | None:
         """Why it cannot be asked for verbs that it was not made for, in a line; None: it can."""
@@ -48,6 +59,12 @@ class BundleSpeech:
         if section.sizes.get("free_prototypes"):
             return f"the verbs of bundle {found.name} are no texts: it cannot be asked for others"
         return None
+
+    def deaf(self, bundle: str, sentence: str) -> str | None:
+        """Why a bundle without silence does not hear this, in a line; None: it does."""
+        words, found = self._unheard(bundle, sentence), self._find(bundle)
+        name = bundle if found is None else found.name
+        return f"bundle {name} was never taught the word {words!r}" if words else None
 
     def verbs(self, bundle: str) -> Mapping[str, str]:
         """What it sees live, so that its events are stored, with its sentences; nothing of a
@@ -85,10 +102,10 @@ class BundleSpeech:
         return self._bundles.get(bundle)
 
     def _encode(self, bundle: str, sentence: str) -> Floats:
-        vector: Floats = self._tower(bundle)([sentence])[0]
+        vector: Floats = self._tower(bundle).encode([sentence])[0]
         return vector
 
-    def _load(self, bundle: str) -> Encoder:
+    def _load(self, bundle: str) -> _Tower:
         found = self._find(bundle)
         section = None if found is None else found.manifest.scorer
         if found is None or not isinstance(section, CMMPSection):
@@ -105,4 +122,4 @@ class BundleSpeech:
             vectors: Floats = prompts(tower, sentences).float().numpy()
             return vectors
 
-        return encode
+        return _Tower(encode, partial(prompts.unheard, tower))

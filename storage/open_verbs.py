@@ -66,9 +66,17 @@ class Retrieval:
             silence = self._how.speaks.silence(bundle) if phrases else None
             if silence is not None:
                 self.notes[silence] = None
-            elif phrases:
-                found.append(Asked(bundle, phrases, clause.contrasts))
+            elif heard := self._heard(bundle, phrases):
+                found.append(Asked(bundle, heard, self._heard(bundle, clause.contrasts)))
         return found
+
+    def _heard(self, bundle: str, phrases: Sequence[str]) -> tuple[str, ...]:
+        """A word that says nothing to the bundle would find whatever it likes to see."""
+        assert self._how is not None
+        sentences = self._how.sentences(bundle, phrases)
+        deaf = [self._how.speaks.deaf(bundle, sentence) for sentence in sentences]
+        self.notes |= dict.fromkeys(note for note in deaf if note is not None)
+        return tuple(phrase for phrase, note in zip(phrases, deaf, strict=True) if note is None)
 
     def _unseen(self, bundle: str, clause: Clause) -> tuple[str, ...]:
         assert self._how is not None

@@ -24,6 +24,9 @@ class Speaks(Protocol):
     def silence(self, bundle: str) -> str | None:
         """Why it cannot be asked for verbs that it was not made for, in a line; None: it can."""
 
+    def deaf(self, bundle: str, sentence: str) -> str | None:
+        """Why a bundle without silence does not hear this, in a line; None: it does."""
+
     def verbs(self, bundle: str) -> Mapping[str, str]:
         """What it sees live, so that its events are stored, with its sentences; nothing of a
         bundle not installed."""

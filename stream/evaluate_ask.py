@@ -201,7 +201,7 @@ class _Narrow:
 
     def __init__(self, speech: Speaks, vocabulary: Vocabulary) -> None:
         self._speech, self._vocabulary = speech, vocabulary
-        self.silence, self.prototypes = speech.silence, speech.prototypes
+        self.silence, self.deaf, self.prototypes = speech.silence, speech.deaf, speech.prototypes
         self.calibration, self.smoothing = speech.calibration, speech.smoothing
 
     def verbs(self, _bundle: str) -> Mapping[str, str]:

@@ -37,6 +37,9 @@ class Speech:
     def silence(self, _bundle: str) -> str | None:
         return None
 
+    def deaf(self, _bundle: str, _sentence: str) -> str | None:
+        return None
+
     def verbs(self, _bundle: str) -> Mapping[str, str]:
         return {"hold": "a person holding an object"}
 

@@ -68,6 +68,12 @@ def test_bundles_without_a_text_tower_say_what_they_cannot_hear() -> None:
     assert listening(["wash", "hold", "pick up"]) == {"wash"}
 
 
+def test_a_small_tower_says_which_words_it_was_never_taught() -> None:
+    bundle = load_bundle("world-eyes")
+    listening = Listening(load_scorer(bundle), bundle.vocabulary)
+    assert listening(["wash", "clutch", "hold"]) == {"wash"}
+
+
 def test_sentences_are_made_as_the_vocabulary_s_are() -> None:
     assert pattern_of(WORDS) == "a person {} a thing"
     assert pattern_of(load_bundle("world").vocabulary) == "a photo of a person {} an object"

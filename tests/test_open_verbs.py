@@ -36,6 +36,9 @@ class Spoken:
     def silence(self, bundle: str) -> str | None:
         return None if bundle == "b" else f"bundle {bundle} is not installed"
 
+    def deaf(self, _bundle: str, sentence: str) -> str | None:
+        return "never taught 'washing'" if "washing" in sentence else None
+
     def verbs(self, bundle: str) -> Mapping[str, str]:
         return {"hold": "a person holding an object"} if bundle == "b" else {}
 
@@ -167,6 +170,20 @@ def test_filters_steps_and_contrasts_hold(
 def test_a_threshold_is_the_caller_s(stored: sessionmaker[Session]) -> None:
     assert len(ask(stored, "who juggled what", least=0.99).rows) == 2
     assert ask(stored, "did anyone juggle a bench").yes is False
+
+
+def test_a_word_that_the_bundle_never_heard_finds_nothing_and_is_named(
+    stored: sessionmaker[Session],
+) -> None:
+    told = ask(stored, "who washed what")
+    assert (told.rows, told.answerable) == ((), True)
+    assert "never taught 'washing'" in told.summary
+    speech, eyes = BundleSpeech(), load_bundle("world-eyes").hash
+    known = OpenVerbs(speech)
+    wash, clutch = known.sentences(eyes, ["wash", "clutch"])
+    assert speech.deaf(eyes, wash) == "bundle world-eyes was never taught the word 'washing'"
+    assert speech.deaf(eyes, clutch) is None
+    assert all(speech.deaf(eyes, sentence) is None for sentence in speech.verbs(eyes).values())
 
 
 def test_what_is_no_verb_is_not_understood(stored: sessionmaker[Session]) -> None:
