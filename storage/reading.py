@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from storage.nouns import classes_like, is_thing
 from storage.words import (
     ANY_VERB,
     COLOURS,
@@ -201,6 +202,21 @@ def read_near(
             into = reading.verbs if best < len(verbs) else reading.objects
             into[names[best]] = i
             reading.explain([i], f"{names[best]} (the nearest, {row[best]:.2f})")
+
+
+def read_kinds(
+    reading: Reading, objects: Collection[str], seen: Collection[str], *, named: bool
+) -> None:
+    """Things of the dictionary for which there is no class, but classes that are such things or
+    like it; with `named` only where "the" or a colour says that a thing is meant."""
+    for i in unexplained(reading):
+        beside_one = i + 1 in reading.objects.values()  # "tool" in "tool box"
+        if beside_one or not is_thing(reading.words[i]) or (named and not _is_noun(reading, i)):
+            continue
+        alike = classes_like(reading.words[i], seen) or classes_like(reading.words[i], objects)
+        if alike is not None:
+            reading.objects |= dict.fromkeys(alike.classes, i)
+            reading.explain([i], f"{' or '.join(alike.classes)} ({alike.why})")
 
 
 def unexplained(reading: Reading) -> list[int]:
