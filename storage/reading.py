@@ -88,8 +88,8 @@ def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
     for phrase, names in VERB_SYNONYMS.items():
         if " " in phrase and set(names) & set(verbs):
             phrases.setdefault(phrase, tuple(name for name in names if name in verbs))
-    forms = set[str]().union(*(base_forms(reading.words[i]) for i in reading.free))
-    spoken = [phrase for phrase in phrases if phrase.split()[0] in forms]
+    said = set[str]().union(*(base_forms(reading.words[i]) for i in reading.free))
+    spoken = [phrase for phrase in phrases if phrase.split()[0] in said]
     for phrase in sorted(spoken, key=lambda name: (-len(name.split()), name)):
         for i in sorted(reading.free):
             places = _said_at(reading, i, phrase.split())

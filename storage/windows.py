@@ -55,7 +55,7 @@ def smoothed(
     gap = np.diff(seconds[order], prepend=-np.inf)
     first = np.diff(pair[order], prepend=-1) != 0
     unseen = first | (gap > _UNSEEN * every)
-    away = np.where(unseen, gap - every, 0.0)
+    away = np.where(unseen, np.maximum(gap - every, 0.0), 0.0)
     faded = np.where(first | (away > _FORGET_SECONDS), 0.0, np.exp(-away / _FADE_SECONDS))
     kept = np.exp(-np.where(unseen, every, gap) / smoothing.tau)  # of the belief before
     carried = kept * faded

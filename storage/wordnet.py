@@ -59,7 +59,7 @@ def _read(path: Path) -> Iterator[tuple[str, _Meaning]]:
 
 def _places(path: Path, kept: set[str]) -> dict[tuple[str, str], int]:
     """(word, offset) -> the how manieth of the word's kept meanings, the most frequent first."""
-    found = {}
+    found: dict[tuple[str, str], int] = {}
     for text in path.read_text("latin-1").splitlines():
         if not text.startswith(" "):
             fields = text.split()
