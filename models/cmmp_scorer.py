@@ -96,20 +96,22 @@ class CMMPScorer:
 
         Called by one thread at a time, while another one scores. Returns those that it cannot.
         """
-        heard = self._heard
+        heard, model = self._heard, self._model
+        deaf = {verb.name for verb in verbs if model.prompts.unheard(model.clip, verb.sentence)}
+        verbs = [verb for verb in verbs if verb.name not in deaf or verb.name in heard.names]
         new = [verb for verb in verbs if verb.name not in heard.names]
-        if new and self._model.config.free_prototypes:
+        if new and model.config.free_prototypes:
             return tuple(verb.name for verb in new)
         rows = [heard.prototypes]
         if new:
             with torch.inference_mode():
-                encoded = self._model.encode_prompts([verb.sentence for verb in new])
+                encoded = model.encode_prompts([verb.sentence for verb in new])
             rows.append(encoded.float().cpu().numpy())
         names = (*heard.names, *(verb.name for verb in new))
         asked = {verb.name for verb in verbs}
         wanted = [name in asked for name in names[self._known :]]
         self._heard = _Heard(names, np.concatenate(rows), self._base.widened(wanted))
-        return ()
+        return tuple(sorted(deaf - set(names)))
 
     @property
     def tower(self) -> VisionTransformer:

@@ -31,6 +31,7 @@ from sqlalchemy.orm import Session
 from storage.errors import StorageError
 from storage.filters import Filters, branches_of, number_of, of_track
 from storage.interactions import Box
+from storage.names import distinct
 from storage.tables import InteractionRow, PairVectorRow, TrackRow
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -56,11 +57,7 @@ class VectorScores:
 
 def bundles_with_vectors(session: Session) -> list[str]:
     """Hashes of the bundles whose vectors are stored, in order."""
-    row = PairVectorRow
-    first = select(func.min(row.bundle).label("value")).cte("steps", recursive=True)
-    following = select(func.min(row.bundle)).where(row.bundle > first.c.value).scalar_subquery()
-    steps = first.union_all(select(following).where(first.c.value.is_not(None)))
-    return list(session.scalars(select(steps.c.value).where(steps.c.value.is_not(None))))
+    return distinct(session, PairVectorRow.bundle)
 
 
 def score_vectors(

@@ -102,7 +102,9 @@ def evaluate_ask(
             ]
         chances: Sequence[ChanceRow] = ()
         if false_alarms and speech is not None:
-            chances = evaluate_chances(sessions, speech, bundle.hash, takes)
+            chances = evaluate_chances(
+                sessions, OpenVerbs(speech, every=_EVERY), bundle.hash, takes
+            )
     minutes = sum(take.truth.frames[-1].seconds for take in takes) / 60
     tables = {name: table(outcomes) for name, outcomes in answers.items()}
     return AskReport(len(takes), minutes, tables, answers["program"], chances)
@@ -199,11 +201,11 @@ class _Narrow:
 
     def __init__(self, speech: Speaks, vocabulary: Vocabulary) -> None:
         self._speech, self._vocabulary = speech, vocabulary
-        self.silence, self.prototypes = speech.silence, speech.prototypes
-        self.calibration = speech.calibration
+        self.silence, self.deaf, self.prototypes = speech.silence, speech.deaf, speech.prototypes
+        self.calibration, self.smoothing = speech.calibration, speech.smoothing
 
-    def verbs(self, _bundle: str) -> Sequence[str]:
-        return self._vocabulary.verb_names
+    def verbs(self, _bundle: str) -> Mapping[str, str]:
+        return {verb.name: verb.sentence for verb in self._vocabulary.verbs}
 
 
 def _speech(bundle: Bundle, vocabulary: Vocabulary) -> Speaks | None:

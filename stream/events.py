@@ -18,6 +18,7 @@ from stream.smooth import Smoothing
 from stream.transitions import Transition, Transitions, TransitionSettings
 
 PICK_UP, PUT_DOWN = "pick up", "put down"
+_JITTER = 1e-6  # seconds by which sums of times differ
 _MOST_SAMPLES = 8  # pairs, the nearest ones: at 750 bytes every 5 s 104 MB a camera-day at most
 
 
@@ -137,9 +138,12 @@ class EventMaker:
 
     def _sample(self, camera: _Camera, view: View) -> tuple[PairVector, ...]:
         assert self._sample_seconds is not None
-        if not view.score_of or view.media < camera.sample_due:
+        if not view.score_of or view.media < camera.sample_due - _JITTER:
             return ()
-        camera.sample_due = view.media + self._sample_seconds
+        step = (
+            self._sample_seconds
+        )  # from when it was due, so that what frames are late adds not up
+        camera.sample_due = max(camera.sample_due + step, view.media + step / 2)
         nearest = sorted(view.score_of, key=view.apart)[:_MOST_SAMPLES]
         seen = ((pair, view.sighting(pair, 0.0)) for pair in nearest)
         name = view.frame.frame.camera
