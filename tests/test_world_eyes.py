@@ -140,7 +140,7 @@ def test_a_bundle_is_made_whose_stored_weights_are_what_was_calibrated(
         clips,
         tmp_path,
         out,
-        budget=Budget(24, 64, 48, boxes=3),
+        budget=Budget(24, 64, 96, boxes=3),
         on_progress=lambda name, *_: seen.append(name),
     )
     assert set(seen) == {"CLIP", "CMMP"}

@@ -22,6 +22,7 @@ from models.world.truth import CLASSES
 DETECTOR_FILE, CLIP_FILE, CMMP_FILE = "detector.onnx", "clip.safetensors", "cmmp.safetensors"
 
 _CLIPS = 3000
+_BATCH = 32  # of CMMP
 _CALIBRATION_CLIPS = 100  # the last ones; CLIP and CMMP do not train on them
 
 OnProgress = Callable[[str, int, int], None]  # what is trained, how far, of how much
@@ -32,8 +33,8 @@ class Budget:
     """Images that each part sees; steps of the term of boxes, which sees none."""
 
     detector: int = 140_000
-    clip: int = 36_000
-    cmmp: int = 21_000
+    clip: int = 224_000
+    cmmp: int = 57_600
     boxes: int = 2_000
 
 
@@ -81,7 +82,7 @@ def train_eyes(
         seed=seed,
         on_step=lambda now: on_progress("CLIP", now.images, now.budget),
     )
-    plan = WorldPlan(budget.cmmp, budget.boxes, seed=seed)
+    plan = WorldPlan(budget.cmmp, budget.boxes, _BATCH, seed)
     model = train_world_cmmp(
         clip,
         known,
