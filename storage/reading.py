@@ -128,7 +128,9 @@ def _is_noun(reading: Reading, i: int) -> bool:
     while start > 0 and reading.words[start] in COLOURS | {"different"}:
         start -= 1
     word = reading.words[start] if start in reading.free else ""
-    return word in DETERMINERS | {"many"} and not (word == "that" and reading.before(start) in _RELATED)
+    return word in DETERMINERS | {"many"} and not (
+        word == "that" and reading.before(start) in _RELATED
+    )
 
 
 def _phrasal(reading: Reading, i: int) -> bool:

@@ -1,6 +1,6 @@
 """Who answers in `stream evaluate ask`: the program, and two who know less."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, timedelta
 

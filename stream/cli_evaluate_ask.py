@@ -36,7 +36,9 @@ def evaluate_ask(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")] = False,
 ) -> None:
     """Held-out footage, then questions: recall of the first rows, and silence where it is due."""
+    from configs.settings import load
     from models.bundle import load_bundle
+    from stream.build import detector_name
     from stream.evaluate_ask import evaluate_ask as evaluate
     from stream.footage import CLIP_SECONDS, MOST_CLIPS, plan
 
@@ -48,6 +50,7 @@ def evaluate_ask(
         watching = progress.add_task("watching", total=wanted)
         report = evaluate(
             chosen,
+            detector_name(load(None), chosen),
             plan(wanted),
             questions=questions,
             false_alarms=false_alarms,

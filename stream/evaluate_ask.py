@@ -51,6 +51,7 @@ class AskReport:
 
 def evaluate_ask(
     bundle: Bundle,
+    detector: str,
     slots: Sequence[Slot],
     *,
     questions: int,
@@ -59,7 +60,7 @@ def evaluate_ask(
     on_take: Callable[[int], None] = lambda _: None,
 ) -> AskReport:
     """Watches what was not watched yet, asks, and marks the answers."""
-    recorder = Recorder(str(bundle.folder), OPEN_VERBS)
+    recorder = Recorder(str(bundle.folder), detector, OPEN_VERBS)
     recorder.record(slots, on_take=on_take)
     takes = [film(slot) for slot in slots]
     diary = Diary((take.camera, take.began.timestamp(), take.truth) for take in takes)
@@ -102,9 +103,7 @@ def _replies(
 def _send(rows: Sequence[OutboxRow], told: Sessions, seen: Sessions) -> None:
     """What the program tells to one database, what plain CLIP saw to the other; tracks to both."""
     plain = {
-        row.seq
-        for row in rows
-        if isinstance(row.record, PairVector) and row.record.bundle == UNION
+        row.seq for row in rows if isinstance(row.record, PairVector) and row.record.bundle == UNION
     }
     tracks = {row.seq for row in rows if isinstance(row.record, Track)}
     DatabaseSink(told).send([row for row in rows if row.seq not in plain], in_doubt=False)

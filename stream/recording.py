@@ -17,17 +17,16 @@ from tempfile import TemporaryDirectory
 
 import supervision as sv
 
-from configs.settings import load
 from models.bundle import Bundle, home, load_bundle
 from models.datasets.detections import DetectionCache, cache_folder
 from models.datasets.images import SkippedImages
+from models.detector import open_detector
 from models.evaluation.union_clip import UnionClip
 from models.pairs import PairScores
 from models.scorer import PairScorer, load_scorer
 from models.tracker import Tracker
 from models.vocabulary import Vocabulary
 from storage.outbox import Outbox, OutboxRow
-from stream.build import detector_name, make_detector
 from stream.careful import Careful, Quarantine
 from stream.deliver import Deliver
 from stream.events import EventMaker, Lifecycle
@@ -51,6 +50,7 @@ class Recorder:
     """What is watched with; sent to the processes."""
 
     bundle: str  # folder
+    detector: str  # file, or name of a model hub
     unknown: frozenset[str]  # verbs that its vocabulary is deprived of
 
     def record(
@@ -70,7 +70,7 @@ class Recorder:
                 on_take(done + n)
 
     def record_one(self, slot: Slot) -> None:
-        tools, take, path = _tools(self.bundle, self.unknown), film(slot), self._outbox(slot)
+        tools, take, path = _tools(self), film(slot), self._outbox(slot)
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent) as folder:
             outbox = Outbox(Path(folder) / "outbox.db")
@@ -87,7 +87,7 @@ class Recorder:
                 last = rows[-1].seq
 
     def _outbox(self, slot: Slot) -> Path:
-        told = f"{_FORMAT} {slot} {sorted(self.unknown)} {SAMPLE_SECONDS} {_code(self.bundle)}"
+        told = f"{_FORMAT} {slot} {sorted(self.unknown)} {_code(self.bundle)}"
         digest = hashlib.sha256(told.encode()).hexdigest()[:12]
         return home() / "footage" / "events" / f"{slot.seed}-{digest}.db"
 
@@ -95,11 +95,10 @@ class Recorder:
 class _Tools:
     """A bundle's networks, opened once a process."""
 
-    def __init__(self, bundle: Bundle, unknown: frozenset[str]) -> None:
-        self._bundle, self._settings = bundle, load(None)
+    def __init__(self, bundle: Bundle, detector: str, unknown: frozenset[str]) -> None:
+        self._bundle, self._detector = bundle, detector
         self._vocabulary = without(bundle.vocabulary, unknown)
         self._scorer = FewerVerbs(load_scorer(bundle), bundle.vocabulary, self._vocabulary)
-        self._detector = make_detector(self._settings, bundle)
         self._clip = UnionClip(load_bundle(PLAIN_CLIP))
 
     def tell(self, take: Take, outbox: Outbox, folder: Path) -> None:
@@ -129,10 +128,14 @@ class _Tools:
             pass
 
     def _detected(self, take: Take) -> DetectionCache:
-        name = detector_name(self._settings, self._bundle)
-        threshold = self._bundle.manifest.detector.threshold
-        folder = cache_folder(f"world:{take.path.parent}", str(take.slot.seed), name, threshold)
-        found = DetectionCache(folder, lambda: self._detector)
+        section, name = self._bundle.manifest.detector, self._detector
+        folder = cache_folder(
+            f"world:{take.path.parent}", str(take.slot.seed), name, section.threshold
+        )
+        classes = section.classes or ()
+        found = DetectionCache(
+            folder, lambda: open_detector(name, classes=classes, threshold=section.threshold)
+        )
         found.fill(TakePictures(take), SkippedImages())
         return found
 
@@ -165,8 +168,8 @@ def without(vocabulary: Vocabulary, verbs: frozenset[str]) -> Vocabulary:
 
 
 @cache
-def _tools(bundle: str, unknown: frozenset[str]) -> _Tools:
-    return _Tools(load_bundle(bundle), unknown)
+def _tools(recorder: Recorder) -> _Tools:
+    return _Tools(load_bundle(recorder.bundle), recorder.detector, recorder.unknown)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a perfect detector, tracker and scorer would have told of the footage: the ceiling of answers.
+"""What a perfect detector, tracker and scorer would have told: the ceiling of answers.
 
 Whatever is answered wrongly from these events was not understood, not found or badly ranked.
 """
