@@ -1,4 +1,4 @@
-"""What two boxes do over time and no still shows: a thing that is held and goes along is carried."""
+"""What boxes do over time and no still shows: a thing that is held and goes along is carried."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
