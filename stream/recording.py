@@ -6,7 +6,7 @@ until the bundle, the verbs or the code between frames and events become others.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import supervision as sv
 
@@ -120,7 +121,8 @@ class _Tools:
             sample_seconds=SAMPLE_SECONDS,
         )
         classes: Sequence[str] = bundle.manifest.detector.classes or ()
-        numbers = Track(lambda: Tracker(classes, **bundle.tracking), quarantine)
+        tracking: Mapping[str, Any] = bundle.tracking
+        numbers = Track(lambda: Tracker(classes, **tracking), quarantine)
         tracked = numbers.track(watch(take, self._detected(take)))
         tracked = UnionSamples(self._clip, outbox.append, SAMPLE_SECONDS).sample(tracked)
         smoothed = Smoother(smoothing).smooth(Score(careful, self._vocabulary).score(tracked))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from models.evaluation.union_clip import UnionClip
 from models.pairs import PairScores
+from storage.interactions import Box
 from storage.outbox import Record
 from storage.pair_vectors import PairVector
 from stream.frames import Round, TrackedFrame
@@ -34,7 +35,10 @@ class UnionSamples:
 def _vectors(tracked: TrackedFrame, scores: PairScores) -> list[PairVector]:
     frame, found = tracked.frame, tracked.detections
     ids = [] if found.tracker_id is None else found.tracker_id.tolist()
-    boxes = {number: tuple(map(float, box)) for number, box in zip(ids, found.xyxy, strict=True)}
+    boxes: dict[int, Box] = {
+        number: (x1, y1, x2, y2)
+        for number, (x1, y1, x2, y2) in zip(ids, found.xyxy.tolist(), strict=True)
+    }
     names = dict(zip(ids, found.data.get("class_name", ()), strict=True))
     pairs = zip(scores.human.tolist(), scores.object.tolist(), scores.vectors, strict=True)
     return [

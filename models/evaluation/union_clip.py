@@ -19,8 +19,6 @@ from models.datasets.examples import Floats, Image
 from models.errors import ModelError
 from models.pairs import PairScores
 
-_NOTHING_LEARNED = {"context": 0, "geometry": 0}
-
 
 class UnionClip:
     """The towers of a CMMP bundle without what makes them a CMMP."""
@@ -31,7 +29,7 @@ class UnionClip:
         if not isinstance(section, CMMPSection):
             raise ModelError(f"bundle {bundle.name} has no CLIP")
         config = read_config(section.architecture, section.sizes)
-        config = replace(config, **_NOTHING_LEARNED)
+        config = replace(config, context=0, geometry=0)  # nothing learned
         self._model = CMMP(config, vocabulary_sentences(bundle.vocabulary))
         self._model.clip.load_state_dict(read_state(bundle.path(section.clip)))
         self._model.encode_texts()
