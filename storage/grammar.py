@@ -189,7 +189,8 @@ def _form(words: list[str]) -> Form:
         return Form.TIMES
     if rest[:1] != ["many"]:
         return Form.LIST
-    return Form.PEOPLE if set(rest[1:2]) & PEOPLE else Form.THINGS
+    counted = rest[2:3] if rest[1:2] == ["different"] else rest[1:2]
+    return Form.PEOPLE if set(counted) & PEOPLE else Form.THINGS
 
 
 def _idle(reading: Reading, i: int) -> bool:

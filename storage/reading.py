@@ -125,12 +125,14 @@ def _said_at(reading: Reading, i: int, phrase: list[str]) -> list[int]:
 
 
 def _is_noun(reading: Reading, i: int) -> bool:
-    """Is it "the brown phone", not "the person that phones"?"""
+    """Is it "the brown phone" or "many phones", not "the person that phones"?"""
     start = i - 1
-    while start > 0 and reading.words[start] in COLOURS:
+    while start > 0 and reading.words[start] in COLOURS | {"different"}:
         start -= 1
     word = reading.words[start] if start in reading.free else ""
-    return word in DETERMINERS and not (word == "that" and reading.before(start) in _RELATED)
+    return word in DETERMINERS | {"many"} and not (
+        word == "that" and reading.before(start) in _RELATED
+    )
 
 
 def _phrasal(reading: Reading, i: int) -> bool:

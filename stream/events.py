@@ -11,6 +11,7 @@ from storage.pair_vectors import PairVector
 from storage.tracks import Track
 from stream.frames import Change, EventFrame, Round, SmoothedFrame
 from stream.intervals import Intervals, Moments, Told
+from stream.motion import Motion, MotionSettings
 from stream.presence import Presences
 from stream.rivals import find_rivals
 from stream.sightings import Instant, Pair, Story, View
@@ -30,6 +31,7 @@ class Lifecycle:
     carry: tuple[str, ...] = ("hold", "carry")  # a thing under one of these is carried
     not_carry: tuple[str, ...] = ()  # ... unless one of these is likelier (ride, push, sit on)
     transitions: TransitionSettings = field(default_factory=TransitionSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "Lifecycle":
@@ -41,11 +43,14 @@ class Lifecycle:
             transitions = dict(values["transitions"])
             transitions["portable"] = tuple(transitions.get("portable", ()))
             values["transitions"] = TransitionSettings(**transitions)
+        if "motion" in values:
+            values["motion"] = MotionSettings.from_dict(values["motion"])
         return cls(**values)
 
 
 @dataclass
 class _Camera:
+    motion: Motion
     intervals: Intervals
     moments: Moments
     transitions: Transitions
@@ -105,12 +110,13 @@ class EventMaker:
         return () if camera is None else camera.present.leave()
 
     def _step(self, smoothed: SmoothedFrame) -> EventFrame:
-        frame, view = smoothed.frame, View(smoothed)
+        frame = smoothed.frame
         if smoothed.beliefs.probabilities.shape[1] > len(self._names):
             self._widen(smoothed.beliefs.probabilities.shape[1])
         camera = self._cameras.get(frame.camera)
         if camera is None:
             camera = self._cameras[frame.camera] = self._new_camera(frame.camera)
+        view = camera.motion.correct(View(smoothed))
         camera.present.meet(view)
         told = camera.intervals.step(view) + camera.moments.step(view)
         changes = [self._interval(frame.camera, camera, item) for item in told]
@@ -157,6 +163,7 @@ class EventMaker:
     def _new_camera(self, name: str) -> _Camera:
         names, lifecycle = self._names, self._lifecycle
         return _Camera(
+            Motion(lifecycle.motion, names),
             Intervals(self._states, self._smoothing.verbs),
             Moments(self._points, self._smoothing.verbs),
             Transitions(
