@@ -39,7 +39,7 @@ from stream.stats import Timing
 from stream.track import Track
 from stream.union_samples import UnionSamples
 
-PLAIN_CLIP = "world-eyes"  # whose towers alone are a baseline
+PLAIN_CLIP = "world"  # whose towers alone are a baseline
 SAMPLE_SECONDS = 1.0  # how often vectors of pairs are kept
 _PAGE = 1000  # rows read at once
 _FEW = 4  # takes; starting a process for each takes longer

@@ -496,7 +496,7 @@ def test_the_command_line_from_adding_to_the_log(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in (("BUNDLE", "world"), ("ALERTS__LINK_LOCAL", "false")):
+    for name, value in (("BUNDLE", "world-boxes"), ("ALERTS__LINK_LOCAL", "false")):
         monkeypatch.setenv(f"HOI_STREAM_{name}", value)
     monkeypatch.setenv("HOI_SECRET_X", SECRET)
     monkeypatch.setenv("COLUMNS", "200")

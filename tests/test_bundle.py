@@ -81,7 +81,7 @@ def test_the_hash_follows_every_change_of_the_weights(tmp_path: Path) -> None:
     assert load_bundle(str(folder)).hash != first.hash
 
 
-@pytest.mark.parametrize("name", ["boxes", "world", "world-eyes"])
+@pytest.mark.parametrize("name", ["boxes", "world", "world-boxes"])
 def test_our_own_bundles_are_sound_and_small(name: str) -> None:
     bundle = load_bundle(name)
     assert bundle.name == name
@@ -93,7 +93,7 @@ def test_our_own_bundles_are_sound_and_small(name: str) -> None:
 def test_the_user_s_bundles_are_found_by_name(home: Path) -> None:
     folder = make(home / "bundles" / "mine")
     assert find_bundles()["mine"] == folder
-    assert {"boxes", "world", "world-eyes", "mine"} <= set(find_bundles())
+    assert {"boxes", "world", "world-boxes", "mine"} <= set(find_bundles())
     assert load_bundle("mine").folder == folder
 
 

@@ -93,7 +93,7 @@ def test_a_bundle_is_scored_and_its_saved_detections_give_the_same_again(
 ) -> None:
     data, saved = f"hicodet:{world_as_hico}", tmp_path / "kept" / "world.safetensors"
     command = ("evaluate", "hicodet", "--data", data, "--setting", "uc0", "--json")
-    code, out, err = cli(*command, "--bundle", "world", "--save", saved)
+    code, out, err = cli(*command, "--bundle", "world-boxes", "--save", saved)
     assert code == 0, err
     report = json.loads(out)
     annotated = {
@@ -128,7 +128,7 @@ def test_detections_are_found_once_and_a_missing_image_is_named_not_fatal(
     images = sorted((world_as_hico / "images" / "test2015").iterdir())
     for image in images[1:]:
         (folder / "images" / "test2015" / image.name).write_bytes(image.read_bytes())
-    command = ("evaluate", "hicodet", "--data", f"hicodet:{folder}", "--bundle", "world", "--json")
+    command = ("evaluate", "hicodet", "--data", f"hicodet:{folder}", "--bundle", "world-boxes", "--json")
     code, out, err = cli(*command)
     assert code == 0, err
     assert err.count(f"{images[0].name}: no such image") == 1
@@ -145,10 +145,10 @@ def test_detections_are_found_once_and_a_missing_image_is_named_not_fatal(
     ("options", "reason", "code"),
     [
         ((), "either --detections FILE or --bundle", 2),
-        (("--bundle", "world", "--detections", "x"), "either --detections FILE or --bundle", 2),
+        (("--bundle", "world-boxes", "--detections", "x"), "either --detections FILE or --bundle", 2),
         (("--detections", "no.safetensors"), "no.safetensors: not saved detections", 1),
         (("--bundle", "boxes"), "has no detector of its own: give --detector", 1),
-        (("--bundle", "world", "--setting", "uc9"), "no setting 'uc9': default, uc0", 1),
+        (("--bundle", "world-boxes", "--setting", "uc9"), "no setting 'uc9': default, uc0", 1),
     ],
 )
 def test_what_does_not_fit_is_one_line(
@@ -162,7 +162,7 @@ def test_what_does_not_fit_is_one_line(
 
 def test_data_of_another_kind_is_refused(cli: Cli, world_as_hico: Path) -> None:
     data = ("--data", f"hicodet:{world_as_hico}")
-    code, _, err = cli("evaluate", "vcoco", *data, "--bundle", "world")
+    code, _, err = cli("evaluate", "vcoco", *data, "--bundle", "world-boxes")
     assert code == 2
     assert "write vcoco:PATH of the folder" in err
 
@@ -260,7 +260,7 @@ def test_scores_are_probabilities_times_what_the_detector_is_sure_of(
 
 def test_a_run_without_a_single_readable_image_ends_with_one_line(cli: Cli, tmp_path: Path) -> None:
     folder = vcoco_folder(tmp_path / "vcoco")
-    code, out, err = cli("evaluate", "vcoco", "--data", f"vcoco:{folder}", "--bundle", "world")
+    code, out, err = cli("evaluate", "vcoco", "--data", f"vcoco:{folder}", "--bundle", "world-boxes")
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith("stream: none of 2 images can be read; the first: ")
 

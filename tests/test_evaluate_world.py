@@ -44,7 +44,7 @@ class Onlooker:
 
 
 def test_detected_and_true_boxes_are_scored_on_their_own_frames() -> None:
-    bundle = load_bundle("world")
+    bundle = load_bundle("world-boxes")
     scorer = Onlooker(load_scorer(bundle))
     classes = bundle.manifest.detector.classes
     assert classes is not None

@@ -141,7 +141,7 @@ def test_a_run_tells_its_numbers_while_it_goes(video: Path, tmp_path: Path) -> N
     port = free_port()
     settings: Any = load(
         cameras=({"url": str(video)},),
-        bundle="world",
+        bundle="world-boxes",
         database={"url": f"sqlite:///{tmp_path / 'e.db'}"},
         media=str(tmp_path / "media"),
         metrics={"address": f"127.0.0.1:{port}"},

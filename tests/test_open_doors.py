@@ -23,7 +23,7 @@ from tests.test_interactions import NOON, make_interaction
 
 __all__ = ["open_page"]  # a fixture
 TOKEN = "a token of this test"
-EYES = load_bundle("world-eyes").hash
+EYES = load_bundle("world").hash
 QUESTION = "who studied what"
 LOGIT = 15.0  # as sure as the bundle ever is
 
@@ -71,7 +71,7 @@ def test_the_command_line(stored: Sessions, database: str) -> None:
     check(json.loads(line))
     assert "studied: study, asked of stored vectors" in told.stderr
     told = CliRunner().invoke(app, ["ask", "who washed what", "--database", database])
-    assert "world-eyes was never taught the word 'washing'" in told.stdout
+    assert "world was never taught the word 'washing'" in told.stdout
     told = CliRunner().invoke(app, ["ask", "who studied the guitar", "--database", database])
     assert (told.exit_code, "no such thing here: guitar" in told.stderr) == (1, True)
     assert stored

@@ -178,10 +178,10 @@ def test_a_word_that_the_bundle_never_heard_finds_nothing_and_is_named(
     told = ask(stored, "who washed what")
     assert (told.rows, told.answerable) == ((), True)
     assert "never taught 'washing'" in told.summary
-    speech, eyes = BundleSpeech(), load_bundle("world-eyes").hash
+    speech, eyes = BundleSpeech(), load_bundle("world").hash
     known = OpenVerbs(speech)
     wash, clutch = known.sentences(eyes, ["wash", "clutch"])
-    assert speech.deaf(eyes, wash) == "bundle world-eyes was never taught the word 'washing'"
+    assert speech.deaf(eyes, wash) == "bundle world was never taught the word 'washing'"
     assert speech.deaf(eyes, clutch) is None
     assert all(speech.deaf(eyes, sentence) is None for sentence in speech.verbs(eyes).values())
 

@@ -49,21 +49,21 @@ def stream(*words: object, folder: Path, cores: int | None = None) -> tuple[str,
 
 
 def test_the_same_bytes_on_any_number_of_threads(clip: Path, tmp_path: Path) -> None:
-    one, _ = stream("replay", clip, "-b", "world", "--json", folder=tmp_path, cores=1)
-    all_, _ = stream("replay", clip, "-b", "world", "--json", folder=tmp_path)
+    one, _ = stream("replay", clip, "-b", "world-boxes", "--json", folder=tmp_path, cores=1)
+    all_, _ = stream("replay", clip, "-b", "world-boxes", "--json", folder=tmp_path)
     assert one == all_
     assert len(one.splitlines()) >= 3
     assert list(tmp_path.iterdir()) == []  # and nothing is left behind
 
 
 def test_other_settings_are_compared_with_a_file_and_with_a_run(clip: Path, tmp_path: Path) -> None:
-    old, _ = stream("run", "-s", clip, "-b", "world", "--json", folder=tmp_path)
+    old, _ = stream("run", "-s", clip, "-b", "world-boxes", "--json", folder=tmp_path)
     (tmp_path / "old.json").write_text(old)
     events = [json.loads(line) for line in old.splitlines()]
     verbs = {event["verb"] for event in events} - {"pick up", "put down"}  # these are transitions
     strict = {verb: {"enter": 0.999, "leave": 0.998} for verb in verbs}
     (tmp_path / "strict.yaml").write_text(json.dumps({"smoothing": {"verbs": strict}}))
-    command = ("replay", clip, "-b", "world", "--diff")
+    command = ("replay", clip, "-b", "world-boxes", "--diff")
     same, _ = stream(*command, "old.json", folder=tmp_path)
     assert f"{len(events)} same, 0 gained, 0 lost, 0 moved" in same
     run = stream("db", "runs", folder=tmp_path)[0].splitlines()[1].split()[0]
@@ -124,7 +124,7 @@ def test_every_event_has_one_place(
 def test_a_camera_for_its_tracks_is_not_scored(clip: Path, tmp_path: Path) -> None:
     config = tmp_path / "cameras.yaml"
     camera = {"name": "yard", "url": str(clip), "role": "tracks"}
-    config.write_text(json.dumps({"cameras": [camera], "bundle": "world"}))
+    config.write_text(json.dumps({"cameras": [camera], "bundle": "world-boxes"}))
     events, summary = stream("run", "--config", config, "--json", folder=tmp_path)
     assert events == ""
     assert "0 scored, 175 not scored (role)" in summary

@@ -1,6 +1,6 @@
 """A verb asked of a video that is gone is told as if it had been configured before.
 
-The bundle `world-eyes` watches a rendered clip twice: without the verb, and with it.
+The bundle `world` watches a rendered clip twice: without the verb, and with it.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ from tests.test_interactions import NOON
 
 VERB, QUESTION = "read", "who read what"
 SEED, SECONDS, FRAME = 9205, 6.0, 0.08  # somebody reads a book
-EYES = load_bundle("world-eyes")
+EYES = load_bundle("world")
 TAU = float(EYES.smoothing["default"]["tau"])
 NO_IMAGE = np.zeros((1, 1, 3), np.uint8)
 PAIR = sv.Detections(
@@ -94,7 +94,7 @@ class Watched:
 
 
 def bundle_of(folder: Path, vocabulary: Mapping[str, Any]) -> Path:
-    """`world-eyes` with another vocabulary; its texts are encoded when it is loaded."""
+    """`world` with another vocabulary; its texts are encoded when it is loaded."""
     folder.mkdir()
     for name in EYES.manifest.files:
         (folder / name).write_bytes(EYES.path(name).read_bytes())

@@ -80,7 +80,7 @@ def test_a_recording_is_watched_while_the_database_is_away(
     write_clip(tmp_path / "yard.mp4", 10_003, 6.0)
     port = free_port()
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    command = [sys.executable, "-m", "stream", "run", "-b", "world", "--database", url]
+    command = [sys.executable, "-m", "stream", "run", "-b", "world-boxes", "--database", url]
     told = [_run([*command, "-s", "yard.mp4", "--json"], tmp_path)]
     assert "events wait in the outbox for database" in told[0].stderr
     with closing(ToxicProxy(socket_of(postgres_url), port)):

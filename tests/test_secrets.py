@@ -43,7 +43,7 @@ def test_a_run_over_cameras_with_odd_passwords_keeps_them_to_itself(tmp_path: Pa
     urls = [f"rtsp://joe:{p}@127.0.0.1:{port}/{n}" for n, p in enumerate(PASSWORDS)]
     urls += [f"rtsp://joe:{quote(p, safe='')}@127.0.0.1:{port}/q" for p in PASSWORDS]
     urls += [f"http://127.0.0.1:{port}/live?token={quote(p, safe='')}" for p in PASSWORDS]
-    command = [sys.executable, "-m", "stream", "run", "--bundle", "world"]
+    command = [sys.executable, "-m", "stream", "run", "--bundle", "world-boxes"]
     command += [part for url in urls for part in ("--source", url)]
     command += ["--metrics", f"127.0.0.1:{metrics}", "--save-video", "found.mp4"]
     root = Path(__file__).parents[1]
