@@ -91,7 +91,7 @@ def test_a_video_becomes_events_in_the_database(
 def world(detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle called `world`: the scorer of `boxes` behind the still detector."""
     boxes = load_bundle("boxes")
-    folder = tmp_path / "home" / "bundles" / "world-boxes"
+    folder = tmp_path / "home" / "bundles" / "world"
     folder.mkdir(parents=True)
     shutil.copy(boxes.path(boxes.manifest.scorer.file), folder)
     shutil.copy(detector, folder)
