@@ -7,9 +7,11 @@ multiplied here; PostgreSQL multiplies itself. Both in float32.
 
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -109,7 +111,9 @@ class _Found:
     """What was read so far, in pieces."""
 
     prototypes: Floats  # (V, D)
-    codes: dict[tuple[str, str], int] = field(default_factory=dict)
+    codes: defaultdict[tuple[str, str], int] = field(
+        default_factory=lambda: defaultdict(count().__next__)
+    )
     pieces: list[tuple[Any, ...]] = field(default_factory=list)
 
     def read(
@@ -117,10 +121,11 @@ class _Found:
     ) -> None:
         postgres = session.get_bind().dialect.name == "postgresql"
         query = _query(table, conditions, self.prototypes if postgres else None)
-        for rows in session.execute(query.execution_options(yield_per=_BATCH)).partitions():
+        options = {"stream_results": postgres}  # SQLite always streams
+        bare = session.connection()  # not by the mapper, which takes twice as long
+        for rows in bare.execute(query, execution_options=options).partitions(_BATCH):
             ids, humans, things, taken, later, *told = zip(*rows, strict=True)
-            pairs = zip(humans, things, strict=True)
-            codes = [self.codes.setdefault(pair, len(self.codes)) for pair in pairs]
+            codes = list(map(self.codes.__getitem__, zip(humans, things, strict=True)))
             seconds = _seconds(taken) + np.array(later, np.float64)
             logits = np.stack(told, axis=1) if postgres else self._multiply(told[0])
             peak = np.full(len(ids), table is InteractionRow)
@@ -136,8 +141,7 @@ class _Found:
 
     def scores(self, bundle: str, filters: Filters) -> VectorScores:
         """Put together; peaks of interactions that went on beyond the time asked for are left."""
-        count = len(self.prototypes)
-        empty = ((), (), (), (), np.zeros((0, count), np.float32))
+        empty = ((), (), (), (), np.zeros((0, len(self.prototypes)), np.float32))
         codes, seconds, peak, ids, logits = (
             np.concatenate([np.asarray(piece) for piece in column])
             for column in zip(empty, *self.pieces, strict=True)

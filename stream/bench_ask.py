@@ -1,25 +1,32 @@
 """`stream bench ask`: open verbs over many stored vectors, found against brute force, and timed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from storage.database import make_engine, make_sessions
+from storage.database import Sessions, make_engine, make_sessions
 from storage.filters import Filters
 from storage.maintenance import bring_up_to_date
-from storage.pair_vectors import PairVector
-from storage.track_rows import add_pair_vectors
-from storage.vector_rows import score_vectors
+from storage.synthetic_vectors import (
+    CAMERAS,
+    START,
+    STEP,
+    TOGETHER,
+    acts,
+    fill_vectors,
+    make_vectors,
+)
+from storage.vector_rows import VectorScores, score_vectors
 
-BUNDLE = "bench-of-ask"
-_START = datetime(2026, 8, 1, tzinfo=UTC)
-_CAMERAS, _TOGETHER, _BATCH = 100, 8, 4000  # pairs of a camera are sampled together
 _TIMES = 20  # every query, each with another prototype and camera
-_BOX = (10.5, 20.5, 110.25, 320.125)
+_SHARES = (1.0, 0.01)  # of a camera's rows, the newest of them: 1 and 0.01 % of all
+
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -32,61 +39,49 @@ class Search:
     p95: float
 
 
-def bench_ask(url: str, folder: Path, rows: int, size: int) -> Iterator[Search]:
-    """Into an empty database: `rows` vectors of `size` numbers; 1 and 0.01 % of them are asked."""
+def bench_ask(
+    url: str, folder: Path, rows: int, size: int, on_batch: Callable[[int], None]
+) -> Iterator[Search]:
+    """`rows` vectors of `size` numbers, of which 1 and 0.01 % are asked; stored ones are used."""
     engine = make_engine(url)
     bring_up_to_date(engine, folder)
+    bundle = f"bench-{size}"
+    fill_vectors(engine, bundle, rows, size, on_batch)
+    vectors = np.concatenate(list(make_vectors(rows, size)))
     sessions = make_sessions(engine)
-    dice = np.random.default_rng(0)
-    vectors = np.empty((rows, size), np.float16)
-    for start in range(0, rows, _BATCH):
-        part = dice.standard_normal((min(_BATCH, rows - start), size)).astype(np.float16)
-        vectors[start : start + len(part)] = part
-        with sessions.begin() as session:
-            made = [_vector(start + n, vector) for n, vector in enumerate(part)]
-            add_pair_vectors(session, vectors=made)
-    cameras = np.arange(rows) // _TOGETHER % _CAMERAS
-    for share in (1.0, 0.01):  # of a camera's rows, the newest of them
-        times, recalls, passing = [], [], 0
-        for turn in range(_TIMES):
-            own = np.flatnonzero(cameras == turn * 7 % _CAMERAS)
-            own = own[len(own) - max(1, round(share * len(own))) :]
-            prototype = dice.standard_normal((1, size)).astype(np.float32)
-            filters: Filters = {
-                "camera": f"camera{turn * 7 % _CAMERAS}",
-                "since": _START + timedelta(milliseconds=int(own[0])),
-            }
-            began = time.perf_counter()
-            with sessions() as session:
-                found = score_vectors(session, BUNDLE, prototype, filters)
-            times.append(1000 * (time.perf_counter() - began))
-            exact = vectors[own].astype(np.float32) @ prototype[0]
-            wanted = np.sort(exact)[-max(1, len(exact) // 10) :]
-            got = np.sort(found.logits[:, 0])[-len(wanted) :]
-            recalls.append(float(np.mean(np.isclose(got, wanted, atol=1e-3))))
-            passing = len(own)
-        yield Search(
-            passing,
-            float(np.mean(recalls)),
-            float(np.median(times)),
-            float(np.percentile(times, 95)),
-        )
+    for share in _SHARES:
+        yield _search(sessions, bundle, vectors, share)
     engine.dispose()
 
 
-def _vector(n: int, vector: "np.ndarray[tuple[int], np.dtype[np.float16]]") -> PairVector:
-    camera = f"camera{n // _TOGETHER % _CAMERAS}"
-    return PairVector(
-        camera=camera,
-        moment="sample",
-        human_track=f"{camera}:0:{n // 100_000}",
-        object_track=f"{camera}:0:{1000 + n // 100_000 * 8 + n % _TOGETHER}",
-        object_class="cup",
-        taken_at=_START + timedelta(milliseconds=n),
-        media_time=n / 1000,
-        human_box=_BOX,
-        object_box=_BOX,
-        bundle=BUNDLE,
-        interaction=None,
-        vector=vector,
-    )
+def _search(
+    sessions: Sessions, bundle: str, vectors: npt.NDArray[np.float16], share: float
+) -> Search:
+    cameras = np.arange(len(vectors)) // TOGETHER % CAMERAS
+    prototypes = acts(vectors.shape[1])
+    times, recalls, passing = [], [], 0
+    for turn in range(_TIMES):
+        camera = turn * 7 % CAMERAS
+        own = np.flatnonzero(cameras == camera)
+        own = own[len(own) - max(1, round(share * len(own))) :]
+        since = START + int(own[0]) * STEP
+        filters: Filters = {"camera": f"camera{camera}", "since": since}
+        prototype = prototypes[[turn]]
+        began = time.perf_counter()
+        with sessions() as session:
+            found = score_vectors(session, bundle, prototype, filters)
+        times.append(1000 * (time.perf_counter() - began))
+        recalls.append(_recall(found, own, vectors[own].astype(np.float32) @ prototype[0]))
+        passing = len(own)
+    median, p95 = np.percentile(times, (50, 95))
+    return Search(passing, float(np.mean(recalls)), float(median), float(p95))
+
+
+def _recall(found: VectorScores, own: npt.NDArray[np.int64], exact: Floats) -> float:
+    """Of the likeliest tenth of the rows by brute force, how many are the likeliest found."""
+    count = max(1, len(own) // 10)
+    wanted = own[np.argsort(-exact)[:count]]
+    best = np.argsort(-found.logits[:, 0])[:count]
+    after = found.seconds[best] - START.timestamp()
+    got = np.rint(after / STEP.total_seconds()).astype(np.int64)
+    return float(np.isin(wanted, got).mean())
