@@ -86,8 +86,9 @@ class Retrieval:
         assert self._how is not None
         sentences = [sentence_of(phrase) for phrase in (*asked.phrases, *asked.contrasts)]
         prototypes = self._how.speaks.prototypes(asked.bundle, sentences)
-        scores = score_vectors(self._session, asked.bundle, prototypes, filters)
         self._judge(asked, prototypes, filters)
+        floors = self._floors(asked)
+        scores = score_vectors(self._session, asked.bundle, prototypes, filters, floors)
         found = []
         for column, phrase in enumerate(asked.phrases):
             evidence = self._evidence(scores, column, asked)
@@ -133,23 +134,36 @@ class Retrieval:
             logit = judgement.threshold + float(odds) / scale
             self.by_chance[one.id] = judgement.chance.p_value(logit)
 
-    def _evidence(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
-        """Log-odds (N,) of one verb, no more than by how much it exceeds what it must not be.
+    def _floors(self, asked: Asked) -> Floats | None:
+        """Logits (P,) below which no phrase is likely enough; None: only `calibrate` knows."""
+        assert self._how is not None
+        if self._how.calibrate is not None:
+            return None
+        least = np.log(self._how.least) - np.log1p(-self._how.least)
+        lines = np.array([self._line(asked, phrase) for phrase in asked.phrases])
+        floors: Floats = (least - lines[:, 1]) / lines[:, 0]
+        return floors - 1e-3 * (1 + np.abs(floors))  # float32 rounds, wherever it is computed
+
+    def _line(self, asked: Asked, phrase: str) -> tuple[float, float]:
+        """Scale and bias from logits to log-odds.
 
         They are 0 at the score that is reached by chance as often as was chosen.
         """
         assert self._how is not None
-        phrases = len(asked.phrases)
-        scale, bias = self._how.speaks.calibration(scores.bundle)
-        logits = scores.logits[:, column]
-        calibrate = self._how.calibrate
-        judgement = self.judgements.get((scores.bundle, asked.phrases[column]))
+        scale, bias = self._how.speaks.calibration(asked.bundle)
+        judgement = self.judgements.get((asked.bundle, phrase))
         if judgement is not None and judgement.chance is not None:
             bias = -scale * judgement.threshold
+        return scale, bias
+
+    def _evidence(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
+        """Log-odds (N,) of one verb, no more than by how much it exceeds what it must not be."""
+        assert self._how is not None
+        scale, bias = self._line(asked, asked.phrases[column])
+        logits, others = scores.logits[:, column], scores.logits[:, len(asked.phrases) :]
         evidence: Floats = scale * logits + bias
-        if calibrate is not None:
-            evidence = calibrate(scores, column)
-        others = scores.logits[:, phrases:]
+        if self._how.calibrate is not None:
+            evidence = self._how.calibrate(scores, column)
         if others.shape[1] == 0:
             return evidence
         contrasted: Floats = np.minimum(evidence, scale * (logits - others.max(axis=1)))

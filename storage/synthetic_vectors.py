@@ -30,10 +30,9 @@ def make_vectors(rows: int, size: int) -> Iterator[npt.NDArray[np.float16]]:
     directions, weights = acts(size), _FALL ** np.arange(_ACTS)
     for start in range(0, rows, _BATCH):
         dice = np.random.default_rng([size, start])
-        count = min(_BATCH, rows - start)
-        done = dice.choice(_ACTS, count, p=weights / weights.sum())
-        chance = dice.standard_normal((count, size), np.float32)
-        yield (directions[done] + chance / 2).astype(np.float16)
+        done = dice.choice(_ACTS, _BATCH, p=weights / weights.sum())
+        chance = dice.standard_normal((_BATCH, size), np.float32)
+        yield (directions[done] + chance / 2).astype(np.float16)[: rows - start]
 
 
 def fill_vectors(
@@ -51,8 +50,9 @@ def fill_vectors(
     end = 0
     for batch in make_vectors(rows, size):
         start, end = end, end + len(batch)
-        if end > done:
-            made = [_row(bundle, start + n, vector) for n, vector in enumerate(batch)]
+        new = range(max(start, done), end)
+        if new:
+            made = [_row(bundle, n, batch[n - start]) for n in new]
             with engine.begin() as connection:
                 (_copy if postgres else _insert)(connection, made)
             on_batch(end)

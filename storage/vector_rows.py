@@ -2,10 +2,9 @@
 
 Vectors are in two tables: at the start, at the end and every few seconds of a pair in
 `pair_vectors`, at the peak of an interaction in `interactions`. SQLite gives its bytes, which are
-multiplied here; PostgreSQL multiplies itself. Both in float32.
+multiplied here; PostgreSQL multiplies itself, and gives only what can matter. Both in float32.
 """
 
-import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,6 @@ from sqlalchemy import (
     cast,
     func,
     select,
-    text,
     type_coerce,
 )
 from sqlalchemy.orm import Session
@@ -34,9 +32,16 @@ from storage.errors import StorageError
 from storage.filters import Filters, branches_of, number_of, of_track
 from storage.interactions import Box
 from storage.tables import InteractionRow, PairVectorRow, TrackRow
+from storage.vector_stretches import (
+    Conditions,
+    Stretch,
+    VectorTable,
+    find_stretches,
+    product,
+    within,
+)
 
 Floats = npt.NDArray[np.floating[Any]]
-VectorTable = type[PairVectorRow] | type[InteractionRow]
 
 _BATCH = 8192  # rows in memory at once as vectors
 _LOOKED_AT = 500  # rows of one query by id
@@ -66,18 +71,31 @@ def bundles_with_vectors(session: Session) -> list[str]:
 
 
 def score_vectors(
-    session: Session, bundle: str, prototypes: Floats, filters: Filters
+    session: Session,
+    bundle: str,
+    prototypes: Floats,
+    filters: Filters,
+    floors: Floats | None = None,
 ) -> VectorScores:
     """Every stored vector of the bundle that passes, exactly scored; prototypes (V, D).
 
-    Of the filters `verbs`, `beyond` and the order are not looked at: no verb is known yet.
+    Of the filters `verbs`, `beyond` and the order are not looked at: no verb is known yet. With
+    `floors` (P,), logits of the first P prototypes, rows may be left out that are part of no window
+    which reaches its floor.
     """
-    found = _Found(prototypes.astype(np.float32))
-    found.read(session, PairVectorRow, pair_conditions(bundle, filters))
+    prototypes = prototypes.astype(np.float32)
     kept: Filters = {**filters, "verbs": None, "beyond": None}
-    for branch in branches_of(session, **kept):
-        own = InteractionRow.bundle == bundle, InteractionRow.vector.is_not(None)
-        found.read(session, InteractionRow, [*branch, *own])
+    own = InteractionRow.bundle == bundle, InteractionRow.vector.is_not(None)
+    reads: list[tuple[VectorTable, Conditions]] = [
+        (PairVectorRow, pair_conditions(bundle, filters)),
+        *((InteractionRow, [*branch, *own]) for branch in branches_of(session, **kept)),
+    ]
+    near = None
+    if floors is not None and _is_postgres(session):
+        near = find_stretches(session, reads, prototypes[: len(floors)], floors)
+    found = _Found(prototypes)
+    for table, conditions in reads:
+        found.read(session, table, conditions, near)
     return found.scores(bundle, filters)
 
 
@@ -117,10 +135,16 @@ class _Found:
     pieces: list[tuple[Any, ...]] = field(default_factory=list)
 
     def read(
-        self, session: Session, table: VectorTable, conditions: Sequence[ColumnElement[bool]]
+        self,
+        session: Session,
+        table: VectorTable,
+        conditions: Conditions,
+        near: Sequence[Stretch] | None,
     ) -> None:
-        postgres = session.get_bind().dialect.name == "postgresql"
+        postgres = _is_postgres(session)
         query = _query(table, conditions, self.prototypes if postgres else None)
+        if near is not None:
+            query = within(query, table, near)
         options = {"stream_results": postgres}  # SQLite always streams
         bare = session.connection()  # not by the mapper, which takes twice as long
         for rows in bare.execute(query, execution_options=options).partitions(_BATCH):
@@ -162,9 +186,7 @@ class _Found:
         )
 
 
-def _query(
-    table: VectorTable, conditions: Sequence[ColumnElement[bool]], prototypes: Floats | None
-) -> Select[Any]:
+def _query(table: VectorTable, conditions: Conditions, prototypes: Floats | None) -> Select[Any]:
     """Rows of id, tracks, time and what is to be added to it, then bytes or logits."""
     if table is InteractionRow:
         taken: Any = InteractionRow.started_at
@@ -177,7 +199,7 @@ def _query(
         told: list[Any] = [type_coerce(table.vector, LargeBinary)]
     else:
         when, id_ = cast(func.extract("epoch", taken), Double), cast(table.id, Text)
-        told = [product(table, row, str(n)) for n, row in enumerate(prototypes)]
+        told = [product(table, prototype) for prototype in prototypes]
     return select(id_, table.human_track, table.object_track, when, later, *told).where(*conditions)
 
 
@@ -227,11 +249,8 @@ def _views(
         yield id_, View(camera, thing, media, *boxes, *evidence)
 
 
-def product(table: VectorTable, prototype: Floats, name: str) -> Any:
-    """Vector times prototype as PostgreSQL computes it, in float32."""
-    column = f"CAST({table.__tablename__}.vector AS vector)"
-    product = text(f"-({column} <#> CAST(:p{name} AS vector)) AS product{name}")
-    return product.bindparams(**{f"p{name}": json.dumps(prototype.tolist())})
+def _is_postgres(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
 
 
 def _seconds(taken: Sequence[Any]) -> npt.NDArray[np.float64]:

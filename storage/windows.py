@@ -10,7 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.int64]
 
-_SMOOTH_SECONDS = 1.0  # evidence no further away in time is averaged
+SMOOTH_SECONDS = 1.0  # evidence no further away in time is averaged
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def _of_pair(
 
 def _smooth(seconds: Floats, evidence: Floats) -> Floats:
     """The mean over all times no more than a second away."""
-    since = np.searchsorted(seconds, seconds - _SMOOTH_SECONDS, "left")
-    until = np.searchsorted(seconds, seconds + _SMOOTH_SECONDS, "right")
+    since = np.searchsorted(seconds, seconds - SMOOTH_SECONDS, "left")
+    until = np.searchsorted(seconds, seconds + SMOOTH_SECONDS, "right")
     total = np.concatenate([[0.0], np.cumsum(evidence, dtype=np.float64)])
     mean: Floats = (total[until] - total[since]) / (until - since)
     return mean
