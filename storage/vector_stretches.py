@@ -19,13 +19,13 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
-    and_,
     cast,
     column,
     func,
     literal,
     or_,
     select,
+    true,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -46,6 +46,7 @@ _NEAR = timedelta(seconds=2 * SMOOTH_SECONDS + 0.001)  # doubles of seconds sinc
 class Stretch:
     """Of one pair, from when to when."""
 
+    camera: str
     human: str
     thing: str
     since: datetime
@@ -60,13 +61,13 @@ def find_stretches(
 ) -> list[Stretch] | None:
     """Around every row whose product with a prototype (V, D) reaches its floor (V,), each time of
     a pair once. None: there are too many."""
-    hopeful = set[tuple[str, str, datetime]]()
+    hopeful = set[tuple[str, str, str, datetime]]()
     for table, conditions in reads:
         reached = (
             product(table, prototype) >= floor
             for prototype, floor in zip(prototypes, floors.tolist(), strict=True)
         )
-        query = select(table.human_track, table.object_track, moment_of(table))
+        query = select(table.camera, table.human_track, table.object_track, moment_of(table))
         query = query.where(*conditions, or_(*reached)).limit(MOST_HOPEFUL + 1)
         hopeful.update(session.connection().execute(query).tuples())
         if len(hopeful) > MOST_HOPEFUL:
@@ -74,24 +75,25 @@ def find_stretches(
     return _joined(sorted(hopeful))
 
 
-def _joined(hopeful: Iterable[tuple[str, str, datetime]]) -> list[Stretch]:
+def _joined(hopeful: Iterable[tuple[str, str, str, datetime]]) -> list[Stretch]:
     """In the order of pairs and time; stretches of a pair that touch are one."""
     found: list[Stretch] = []
-    for human, thing, moment in hopeful:
+    for camera, human, thing, moment in hopeful:
         since, until = moment - _NEAR, moment + _NEAR
         last = found[-1] if found else None
         if last is not None and (last.human, last.thing) == (human, thing) and since <= last.until:
             found[-1] = replace(last, until=until)
         else:
-            found.append(Stretch(human, thing, since, until))
+            found.append(Stretch(camera, human, thing, since, until))
     return found
 
 
 def within(query: Select[Any], table: VectorTable, stretches: Sequence[Stretch]) -> Select[Any]:
-    """Of these rows only those of the stretches, each once; a person's number is in an index."""
+    """Of these rows only those of the stretches, each once; indices have camera and person."""
     texts, times = ARRAY(Text), ARRAY(UtcDateTime)
     near = (
         func.unnest(
+            literal([one.camera for one in stretches], texts),
             literal([number_of(one.human) for one in stretches], ARRAY(Integer)),
             literal([one.human for one in stretches], texts),
             literal([one.thing for one in stretches], texts),
@@ -99,6 +101,7 @@ def within(query: Select[Any], table: VectorTable, stretches: Sequence[Stretch])
             literal([one.until for one in stretches], times),
         )
         .table_valued(
+            column("camera", Text),
             column("number", Integer),
             column("human", Text),
             column("thing", Text),
@@ -107,15 +110,16 @@ def within(query: Select[Any], table: VectorTable, stretches: Sequence[Stretch])
         )
         .render_derived("near")
     )
-    return query.join(
-        near,
-        and_(
-            table.human_number == near.c.number,
-            table.human_track == near.c.human,
-            table.object_track == near.c.thing,
-            moment_of(table).between(near.c.since, near.c.until),
-        ),
+    each = query.where(
+        table.camera == near.c.camera,
+        table.human_number == near.c.number,
+        table.human_track == near.c.human,
+        table.object_track == near.c.thing,
+        moment_of(table).between(near.c.since, near.c.until),
     )
+    # OFFSET 0 keeps the planner, who knows no lengths, from sorting the table for a join.
+    rows = each.offset(0).lateral("rows")
+    return select(*rows.c).select_from(near.join(rows, true()))
 
 
 def moment_of(table: VectorTable) -> ColumnElement[datetime]:

@@ -131,7 +131,7 @@ def brute_force(rows: Sequence[Seen], filters: Filters) -> VectorScores:
         pair=np.array([pairs.index((one.human, one.thing)) for one in passing], np.int64),
         seconds=np.array([one.at.timestamp() for one in passing]),
         peak=np.zeros(len(passing), bool),
-        ids=np.array([""] * len(passing), object),
+        ids=np.zeros(len(passing), "V16"),
         logits=vectors @ PROTOTYPES.T,
     )
 
