@@ -82,7 +82,10 @@ def _row(bundle: str, n: int, vector: npt.NDArray[np.float16]) -> dict[str, Any]
 
 
 def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    connection.execute(insert(PairVectorRow.__table__), rows)
+    """Ids are at random places of their index, which is kept in memory meanwhile."""
+    connection.exec_driver_sql("PRAGMA cache_size = -400000")  # kilobytes
+    connection.execute(insert(PairVectorRow), rows)
+    connection.detach()  # for others the cache stays as it is
 
 
 def _copy(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

@@ -78,8 +78,8 @@ def _multiply(blobs: Sequence[bytes], prototypes: Floats) -> npt.NDArray[np.floa
     vectors = np.frombuffer(b"".join(blobs), "<f2")
     if len(vectors) != len(blobs) * size:
         raise StorageError(f"stored vectors do not have the {size} numbers of their bundle's")
-    logits: npt.NDArray[np.float32] = vectors.reshape(-1, size).astype(np.float32) @ prototypes.T
-    return logits
+    logits = vectors.reshape(-1, size).astype(np.float32) @ prototypes.T
+    return logits.astype(np.float32, copy=False)
 
 
 def read_postgres(
@@ -94,13 +94,14 @@ def read_postgres(
     logits = [product(table, one).label(f"logit{n}") for n, one in enumerate(prototypes)]
     each = select(table.id, table.human_track, table.object_track, seconds, *logits)
     each = each.where(*conditions)
-    rows = (each if near is None else within(each, table, near)).subquery()
+    # OFFSET 0: products are made before rows are sorted by pair, not vectors carried through it.
+    rows = (each.offset(0) if near is None else within(each, table, near)).subquery()
     arrays = [
         _bytes(func.uuid_send(rows.c.id)),
         _bytes(func.float8send(rows.c.seconds)),
         *(_bytes(func.float4send(cast(rows.c[one.name], REAL))) for one in logits),
     ]
-    pair = rows.c.human_track, rows.c.object_track
+    pair = rows.c.human_track.collate("C"), rows.c.object_track.collate("C")
     found = session.connection().execute(
         select(*pair, *arrays).group_by(*pair), execution_options={"stream_results": True}
     )

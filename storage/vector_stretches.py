@@ -136,5 +136,7 @@ def product(table: VectorTable, prototype: npt.NDArray[np.floating[Any]]) -> Col
     from pgvector.sqlalchemy import VECTOR
 
     given = cast(literal(json.dumps(prototype.tolist()), Text), VECTOR())
-    negative = cast(table.vector, VECTOR()).op("<#>", return_type=Double())(given)
+    negative: ColumnElement[float] = cast(table.vector, VECTOR()).op("<#>", return_type=Double())(
+        given
+    )
     return type_coerce(-negative, Double)

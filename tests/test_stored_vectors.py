@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, event
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage import vector_stretches
@@ -25,7 +25,9 @@ from storage.track_rows import add_pair_vectors
 from storage.vector_rows import VectorScores, score_vectors
 from storage.windows import find_windows
 from tests.test_interactions import NOON, make_interaction
-from tests.test_open_verbs import sample
+from tests.test_open_verbs import ask, sample, stored
+
+__all__ = ["stored"]  # a fixture
 
 PROTOTYPES = np.array([[1, 0, 0.5], [0, 1, -0.5]], np.float32)
 LEAST = 0.75
@@ -220,6 +222,15 @@ def test_postgresql_gives_only_what_can_matter(
     assert 10 <= len(some.logits) < 1000
     assert (some.logits >= floor - 1e-3).sum() == (exact >= floor - 1e-3).sum()
     assert len(every.logits) == 10_000
+
+
+def test_a_question_asks_postgresql_for_no_more(stored: sessionmaker[Session]) -> None:
+    engine: Engine = stored.kw["bind"]
+    said: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    assert len(ask(stored, "who juggled what").rows) == 4
+    near = [statement for statement in said if "unnest" in statement]
+    assert len(near) == (0 if engine.dialect.name == "sqlite" else 2)  # of every table one
 
 
 def test_what_was_filled_before_is_used_again(empty: sessionmaker[Session]) -> None:
