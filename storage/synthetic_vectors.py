@@ -89,7 +89,7 @@ def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _copy(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """PostgreSQL's COPY, vectors as bytes: their text takes ten times as long."""
+    """PostgreSQL's COPY, vectors as bytes: nothing is written and read as decimals."""
     from pgvector import HalfVector
     from pgvector.psycopg import register_vector
     from psycopg.types.json import Json

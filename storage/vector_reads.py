@@ -1,8 +1,8 @@
 """Stored vectors times prototypes, as each database does it best; both in float32.
 
 SQLite gives rows of bytes, which are multiplied here. PostgreSQL multiplies itself and gives a row
-a pair, in which every column is the bytes of an array: a row of plain values a vector takes five
-times as long to send and to read.
+a pair, in which every column is the bytes of an array: most of the time of a row of plain values
+a vector goes into sending and reading it.
 """
 
 from collections import defaultdict
@@ -55,7 +55,9 @@ def read_sqlite(
         ids, humans, things, times, after, blobs = zip(*rows, strict=True)
         codes: defaultdict[tuple[str, str], int] = defaultdict(count().__next__)
         pair = [codes[both] for both in zip(humans, things, strict=True)]
-        since = np.array(times, "datetime64[us]").astype(np.int64) / 1e6  # ten times quicker
+        since = (
+            np.array(times, "datetime64[us]").astype(np.int64) / 1e6
+        )  # SQLAlchemy's way takes longer
         yield Piece(
             pairs=tuple(codes),
             pair=np.array(pair),

@@ -38,7 +38,7 @@ from storage.windows import SMOOTH_SECONDS
 VectorTable = type[PairVectorRow] | type[InteractionRow]
 Conditions = Sequence[ColumnElement[bool]]
 
-MOST_HOPEFUL = 20_000  # rows above the threshold; with more it is quicker to fetch everything
+MOST_HOPEFUL = 20_000  # rows above the threshold; with more, all that pass are fetched
 _NEAR = timedelta(seconds=2 * SMOOTH_SECONDS + 0.001)  # doubles of seconds since 1970 round
 
 
