@@ -82,6 +82,7 @@ class AnswerOut(BaseModel):
     rows: list[RowOut]
     understood: list[SpanOut]
     not_understood: list[str]
+    absent: list[str] = Field(description="of these what is a thing, yet like nothing that is seen")
     certainty: list[CertaintyOut]
     as_of: datetime
     next_offset: int | None
@@ -254,6 +255,7 @@ def _answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
         rows=rows,
         understood=[SpanOut(**vars(span)) for span in found.understood],
         not_understood=list(found.not_understood),
+        absent=list(found.absent),
         certainty=[_certainty_out(judgement) for judgement in found.certainty],
         as_of=as_of,
         next_offset=shown if found.rows and shown < found.total else None,

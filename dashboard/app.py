@@ -25,7 +25,9 @@ def main() -> None:
         st.error(str(error))
         st.stop()
     url, media = settings.database.url, str(settings.media.absolute())
-    known = OpenVerbs.of(_speech(settings.bundle), settings.vectors.every_seconds)
+    known = OpenVerbs.of(
+        _speech(settings.bundle), settings.vectors.every_seconds, settings.smoothing.default
+    )
     pages = [
         st.Page(lambda: ask.render(url, media, known), title="Ask", url_path="ask", default=True),
         st.Page(lambda: timeline.render(url), title="Timeline", url_path="timeline"),

@@ -60,7 +60,7 @@ class Reply:
     summary: str
     total: int
     understood: tuple[str, ...]
-    not_understood: tuple[str, ...]
+    missing: str  # what was not looked at, in a line
     pictures: tuple[Picture, ...]
     meant: Correction  # what was asked for, as the fields to correct it show it
     answerable: bool
@@ -110,7 +110,7 @@ def ask(
             found.summary,
             found.total,
             tuple(map(str, found.understood)),
-            found.not_understood,
+            found.missing,
             tuple(_pictures([row.interaction for row in found.rows], Path(media))),
             Correction(
                 (*asked.clause.verbs, *asked.clause.phrases), asked.clause.objects, asked.camera

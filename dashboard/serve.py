@@ -22,7 +22,9 @@ def serve() -> FastAPI:
     settings = load(None)
     engine = make_engine(settings.database.url)
     upgrade(engine, before=_refuse)
-    known = OpenVerbs.of(BundleSpeech(settings.bundle), settings.vectors.every_seconds)
+    known = OpenVerbs.of(
+        BundleSpeech(settings.bundle), settings.vectors.every_seconds, settings.smoothing.default
+    )
     return make_api(make_sessions(engine), os.environ.get(TOKEN_VARIABLE, ""), known)
 
 

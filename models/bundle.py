@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -76,6 +77,16 @@ class Calibration(_Section):
 
     scale: float = 1.0
     bias: float = 0.0
+
+
+def typical_calibration(known: Mapping[str, Calibration]) -> Calibration:
+    """Of a verb that has none of its own: in the middle of those of the bundle's verbs."""
+    if not known:
+        return Calibration()
+    return Calibration(
+        scale=median(one.scale for one in known.values()),
+        bias=median(one.bias for one in known.values()),
+    )
 
 
 class Manifest(_Section):

@@ -70,8 +70,11 @@ class CMMPScorer:
         self._vocabulary = {name: i for i, name in enumerate(vocabulary.objects)}
         self._labels = {name: i for i, name in enumerate(class_names(vocabulary))}
         self._base = Evidence(vocabulary, calibration)
-        self._mean = torch.tensor(mean, device=self._device).view(3, 1, 1)
-        self._std = torch.tensor(std, device=self._device).view(3, 1, 1)
+        # of a whole row of pixels: three numbers at a time would be slow
+        side = model.config.image_size
+        factor, shift = 1 / (255 * np.array(std)), -np.array(mean) / np.array(std)
+        self._factor = self._tensor(np.tile(factor, side).astype(np.float32))  # (3 S,)
+        self._shift = self._tensor(np.tile(shift, side).astype(np.float32))
         with torch.inference_mode():
             self._patterns = model.priors.global_tokens()  # (10, 64)
         prototypes: Floats = model.prototypes.detach().float().cpu().numpy()
@@ -93,20 +96,22 @@ class CMMPScorer:
 
         Called by one thread at a time, while another one scores. Returns those that it cannot.
         """
-        heard = self._heard
+        heard, model = self._heard, self._model
+        deaf = {verb.name for verb in verbs if model.prompts.unheard(model.clip, verb.sentence)}
+        verbs = [verb for verb in verbs if verb.name not in deaf or verb.name in heard.names]
         new = [verb for verb in verbs if verb.name not in heard.names]
-        if new and self._model.config.free_prototypes:
+        if new and model.config.free_prototypes:
             return tuple(verb.name for verb in new)
         rows = [heard.prototypes]
         if new:
             with torch.inference_mode():
-                encoded = self._model.encode_prompts([verb.sentence for verb in new])
+                encoded = model.encode_prompts([verb.sentence for verb in new])
             rows.append(encoded.float().cpu().numpy())
         names = (*heard.names, *(verb.name for verb in new))
         asked = {verb.name for verb in verbs}
         wanted = [name in asked for name in names[self._known :]]
         self._heard = _Heard(names, np.concatenate(rows), self._base.widened(wanted))
-        return ()
+        return tuple(sorted(deaf - set(names)))
 
     @property
     def tower(self) -> VisionTransformer:
@@ -161,22 +166,30 @@ class CMMPScorer:
         if not frames:
             return []
         model = self._model
-        context, padding = model.context([frame.instances for frame in frames], self._patterns)
-        pixels = torch.stack([self.pixels(image) for image in images]).to(self._dtype)
+        instances = [frame.instances for frame in frames]
+        context, padding = model.context(instances, self._patterns)
+        pixels = self._pixels(images).to(self._dtype)
         maps = model.encoder(pixels, context.to(self._dtype), padding).float()  # (B, D, g, g)
-        return [
-            model.pair_vectors(model.pool(each, frame.instances, frame.pairing)).cpu().numpy()
-            for each, frame in zip(maps, frames, strict=True)
-        ]
+        regions = model.pool_batch(maps, instances, [frame.pairing for frame in frames])
+        vectors: Floats = model.pair_vectors(regions).cpu().numpy()  # of all frames
+        return np.split(vectors, np.cumsum([len(frame.pairs) for frame in frames])[:-1])
 
     def pixels(self, image: Image) -> Tensor:
         """(3, S, S) float32: squashed to a square in one step, not by way of the detector's."""
+        return self._pixels([image])[0]
+
+    def _pixels(self, images: Sequence[Image]) -> Tensor:
+        """(B, 3, S, S) float32, the channels last in memory as convolutions like it."""
         side = self._model.config.image_size
-        small = min(image.shape[:2]) < side
-        way = cv2.INTER_CUBIC if small else cv2.INTER_AREA
-        squashed = cv2.resize(image, (side, side), interpolation=way)
-        pixels = self._tensor(squashed).permute(2, 0, 1).float() / 255
-        return (pixels - self._mean) / self._std
+        squashed = np.stack([_squash(image, side) for image in images])
+        rows = self._tensor(squashed).flatten(2).float()  # (B, S, 3 S)
+        coloured = torch.addcmul(self._shift, rows, self._factor)
+        return coloured.view(-1, side, side, 3).permute(0, 3, 1, 2)
 
     def _tensor(self, values: npt.NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(values).to(self._device)
+
+
+def _squash(image: Image, side: int) -> Image:
+    way = cv2.INTER_CUBIC if min(image.shape[:2]) < side else cv2.INTER_AREA
+    return np.asarray(cv2.resize(image, (side, side), interpolation=way), np.uint8)

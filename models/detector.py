@@ -5,7 +5,6 @@ Boxes are `xyxy` float32 in pixels of the picture, inside it; classes are named 
 """
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ import numpy.typing as npt
 import supervision as sv
 
 from models import coco
-from models.device import choose_device
+from models.device import choose_device, half_of_the_processors
 from models.errors import ModelError
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB
@@ -76,7 +75,7 @@ class OnnxDetector:
         if not path.is_file():
             raise ModelError(f"{path}: no such detector file")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 2) // 2)
+        options.intra_op_num_threads = threads or half_of_the_processors()
         # idle threads that spin would take the cores from decoding and from torch
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:

@@ -1,5 +1,6 @@
 """Device and number format, chosen once and in one place."""
 
+import os
 from functools import cache
 
 import torch
@@ -29,6 +30,19 @@ def choose_training_dtype(device: torch.device) -> torch.dtype:
     """What a training's towers may run in: `choose_dtype`, or float16 on a GPU without bfloat16."""
     dtype = choose_dtype(device)
     return torch.float16 if device.type == "cuda" and dtype == torch.float32 else dtype
+
+
+def half_of_the_processors() -> int:
+    """Threads for one of two networks that run beside each other."""
+    return max(1, (os.cpu_count() or 2) // 2)
+
+
+def share_processors() -> None:
+    """Leave half of them to the detector and to decoding: from now on, in the whole process.
+
+    Where torch takes all of them its threads wait for each other more than they compute.
+    """
+    torch.set_num_threads(min(torch.get_num_threads(), half_of_the_processors()))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Calibration
+from models.bundle import Calibration, typical_calibration
 from models.pairs import PairScores
 from models.vocabulary import Vocabulary
 
@@ -20,18 +20,20 @@ class Evidence:
 
     def __init__(self, vocabulary: Vocabulary, calibration: Mapping[str, Calibration]) -> None:
         self._validity = vocabulary.validity
-        verbs = [calibration.get(name, Calibration()) for name in vocabulary.verb_names]
+        self._typical = typical_calibration(calibration)
+        verbs = [calibration.get(name, self._typical) for name in vocabulary.verb_names]
         self._scale = np.array([verb.scale for verb in verbs], np.float32)
         self._bias = np.array([verb.bias for verb in verbs], np.float32)
 
     def widened(self, wanted: Sequence[bool]) -> "Evidence":
-        """With a column more for each verb that was asked for later, calibrated like the verb in
-        the middle of the vocabulary's; of those that are not wanted any more there is none."""
+        """With a column more for each verb that was asked for later, calibrated as is typical; of
+        those that are not wanted any more there is no evidence."""
         wider = copy.copy(self)
         asked = np.broadcast_to(np.array(wanted, bool), (len(self._validity), len(wanted)))
         wider._validity = np.concatenate([self._validity, asked], 1)
-        wider._scale = _with_median(self._scale, len(wanted))
-        wider._bias = _with_median(self._bias, len(wanted))
+        more = np.ones(len(wanted), np.float32)
+        wider._scale = np.concatenate([self._scale, more * np.float32(self._typical.scale)])
+        wider._bias = np.concatenate([self._bias, more * np.float32(self._typical.bias)])
         return wider
 
     def of(self, logits: Floats, classes: Indices) -> Floats:
@@ -56,8 +58,3 @@ class Evidence:
             vectors.astype(np.float16),
             self.of(logits, classes),
         )
-
-
-def _with_median(values: Floats, more: int) -> Floats:
-    median = np.median(values) if len(values) else 0.0
-    return np.concatenate([values, np.full(more, median, np.float32)])

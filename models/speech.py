@@ -4,21 +4,35 @@ What live scoring would have compared its pair vectors with, had the verb been i
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Bundle, CMMPSection, describe_bundle, find_bundles
+from models.bundle import (
+    Bundle,
+    CMMPSection,
+    describe_bundle,
+    find_bundles,
+    typical_calibration,
+)
 from models.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
-Encoder = Callable[[Sequence[str]], Floats]  # n sentences -> (n, D)
 
 _TOWERS, _SENTENCES = 2, 10_000  # kept: a tower of a large CLIP has 500 MB
+
+
+@dataclass(frozen=True)
+class _Tower:
+    """One bundle's, with its learned context."""
+
+    encode: Callable[[Sequence[str]], Floats]  # n sentences -> (n, D)
+    unheard: Callable[[str], str]  # a sentence -> words in it that the tower was never taught
 
 
 class BundleSpeech:
@@ -30,6 +44,9 @@ class BundleSpeech:
         self._bundles: dict[str, Bundle] = {}
         self._tower = lru_cache(_TOWERS)(self._load)
         self._prototype = lru_cache(_SENTENCES)(self._encode)
+        self._unheard = lru_cache(_SENTENCES)(
+            lambda bundle, said: self._tower(bundle).unheard(said)
+        )
 
     def silence(self, bundle: str) -> str | None:
         """Why it cannot be asked for verbs that it was not made for, in a line; None: it can."""
@@ -43,22 +60,34 @@ class BundleSpeech:
             return f"the verbs of bundle {found.name} are no texts: it cannot be asked for others"
         return None
 
-    def verbs(self, bundle: str) -> Collection[str]:
-        """What it sees live, so that its events are stored; nothing of a bundle not installed."""
+    def deaf(self, bundle: str, sentence: str) -> str | None:
+        """Why a bundle without silence does not hear this, in a line; None: it does."""
+        words, found = self._unheard(bundle, sentence), self._find(bundle)
+        name = bundle if found is None else found.name
+        return f"bundle {name} was never taught the word {words!r}" if words else None
+
+    def verbs(self, bundle: str) -> Mapping[str, str]:
+        """What it sees live, so that its events are stored, with its sentences; nothing of a
+        bundle not installed."""
         found = self._find(bundle)
-        return () if found is None else found.vocabulary.verb_names
+        verbs = () if found is None else found.vocabulary.verbs
+        return {verb.name: verb.sentence for verb in verbs}
 
     def prototypes(self, bundle: str, sentences: Sequence[str]) -> Floats:
         """(n, D): pair vectors times these are logits. Only of a bundle without silence."""
         return np.stack([self._prototype(bundle, sentence) for sentence in sentences])
 
     def calibration(self, bundle: str) -> tuple[float, float]:
-        """Scale and bias that turn the logits of any verb into log-odds: the mean of its verbs'."""
+        """Scale and bias that turn the logits of any verb into log-odds, as of one that joins."""
         found = self._find(bundle)
-        rows = [] if found is None else list(found.manifest.calibration.values())
-        if not rows:
-            return 1.0, 0.0
-        return float(np.mean([r.scale for r in rows])), float(np.mean([r.bias for r in rows]))
+        typical = typical_calibration({} if found is None else found.manifest.calibration)
+        return typical.scale, typical.bias
+
+    def smoothing(self, bundle: str) -> Mapping[str, float]:
+        """Of verbs that join a run; empty for a bundle not installed."""
+        found = self._find(bundle)
+        default: Mapping[str, float] = {} if found is None else found.smoothing.get("default", {})
+        return default
 
     def _find(self, bundle: str) -> Bundle | None:
         """Looked up anew while it is not there: bundles are installed while a dashboard runs."""
@@ -73,10 +102,10 @@ class BundleSpeech:
         return self._bundles.get(bundle)
 
     def _encode(self, bundle: str, sentence: str) -> Floats:
-        vector: Floats = self._tower(bundle)([sentence])[0]
+        vector: Floats = self._tower(bundle).encode([sentence])[0]
         return vector
 
-    def _load(self, bundle: str) -> Encoder:
+    def _load(self, bundle: str) -> _Tower:
         found = self._find(bundle)
         section = None if found is None else found.manifest.scorer
         if found is None or not isinstance(section, CMMPSection):
@@ -93,4 +122,4 @@ class BundleSpeech:
             vectors: Floats = prompts(tower, sentences).float().numpy()
             return vectors
 
-        return encode
+        return _Tower(encode, partial(prompts.unheard, tower))

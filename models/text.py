@@ -89,6 +89,10 @@ class TokenTable(nn.Module):
         """Give each of the token ids (words,) a row of its own."""
         self.rows[tokens] = torch.arange(len(self.weight), dtype=torch.int16)
 
+    def knows(self, tokens: Tensor) -> Tensor:
+        """Ids (...) -> (...) bool."""
+        return self.rows[tokens] < len(self.weight)
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Ids (...) -> (..., width)."""
         table = functional.pad(self.weight, (0, 0, 0, 1))

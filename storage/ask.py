@@ -22,7 +22,7 @@ from storage.grammar import understand
 from storage.interactions import Interaction
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import ASKED, Retrieval
-from storage.question import AskError, Form, Order, Question, Span
+from storage.question import AskError, Form, Order, Question, Span, missing
 from storage.reading import Encode
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
 from storage.sequences import Match, Matches, Source, clause_filters
@@ -70,8 +70,14 @@ class Answer:
     summary: str
     understood: tuple[Span, ...]
     not_understood: tuple[str, ...]
+    absent: tuple[str, ...]  # of these what is known to be a thing, like nothing that is seen
     answerable: bool  # False: without the words not understood it would be another question
     certainty: tuple[Judgement, ...] = ()  # of verbs that nobody configured
+
+    @property
+    def missing(self) -> str:
+        """What was not looked at, in a line; empty: all was."""
+        return missing(self.not_understood, self.absent)
 
 
 @dataclass
@@ -220,6 +226,7 @@ def _answer(question: Question, found: _Found) -> Answer:
         summary=_summary(question, found),
         understood=question.understood,
         not_understood=question.not_understood,
+        absent=question.absent,
         answerable=question.answerable,
         certainty=found.certainty,
     )
@@ -227,7 +234,7 @@ def _answer(question: Question, found: _Found) -> Answer:
 
 def _summary(question: Question, found: _Found) -> str:
     if not question.answerable:
-        return "not understood: " + ", ".join(question.not_understood)
+        return missing(question.not_understood, question.absent)
     parts = [_short(question.form, found)]
     if not found.complete:
         parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")

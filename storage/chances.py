@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from storage.certainty import Chance, find_moments, fit_chance, watched
+from storage.certainty import Chance, Floats, find_moments, fit_chance, watched
 from storage.vector_rows import VectorScores
-from storage.windows import smoothed
 
 APART = 10.0  # seconds: nearer sightings of a pair are one moment
 
@@ -20,7 +19,7 @@ class Judgement:
     per_day: float  # false alarms that were chosen
     moments: int  # that were looked at
     chance: Chance | None
-    threshold: float = 0.0  # the logit that is reached so often by chance
+    threshold: float = 0.0  # the log-odds that are reached so often by chance
 
     def __str__(self) -> str:
         if self.chance is None:
@@ -31,10 +30,9 @@ class Judgement:
         return f"{self.phrase}: {often}"
 
 
-def judge(phrase: str, every: VectorScores, column: int, *, per_day: float) -> Judgement:
-    """From a column of the logits of all that the cameras have stored."""
-    smooth = smoothed(every.pair, every.seconds, every.logits[:, column])
-    scores = smooth[find_moments(smooth, every.pair, every.seconds, APART)]
+def judge(phrase: str, every: VectorScores, beliefs: Floats, *, per_day: float) -> Judgement:
+    """From the smoothed log-odds (N,) of all that the cameras have stored."""
+    scores = beliefs[find_moments(beliefs, every.pair, every.seconds, APART)]
     names = np.array([human.rsplit(":", 2)[0] for human, _ in every.pairs])
     cameras = np.unique(names, return_inverse=True)[1][every.pair] if len(names) else every.pair
     chance = fit_chance(scores, watched(every.seconds, cameras))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from storage.attributes import read_person_colour, read_thing_colour
 from storage.open_reading import read_open_verbs
 from storage.question import Clause
-from storage.reading import Encode, Reading, read_near, read_objects, read_verbs
+from storage.reading import Encode, Reading, read_kinds, read_near, read_objects, read_verbs
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,9 @@ class Names:
     objects: Collection[str]
     encode: Encode | None = None  # for words that are none of these
     open: bool = False  # any verb of the dictionary can be asked for
+    seen: Collection[
+        str
+    ] = ()  # of the objects those that are stored: what is like them comes first
 
 
 def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
@@ -30,7 +33,10 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     if names.encode is not None:
         read_near(part, names.verbs, names.objects, names.encode)
     thing_colour = read_thing_colour(part)
+    read_kinds(part, names.objects, names.seen, named=True)
     phrases = read_open_verbs(part, start) if names.open else ()
+    if names.open:  # what is left is no verb
+        read_kinds(part, names.objects, names.seen, named=False)
     reading.free -= set(range(start, end)) - part.free
     reading.verbs |= part.verbs
     reading.objects |= part.objects

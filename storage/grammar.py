@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from storage.clauses import Names, read_clause
 from storage.custody import CUSTODY, left_without, not_taken_again, read_custody, read_leaving
+from storage.nouns import is_thing
 from storage.politeness import read_politeness
 from storage.question import AskError, Bound, Clause, Form, Order, Question, Relation, Span, Step
 from storage.reading import WH_COLUMNS, Encode, Reading, read_camera, unexplained
@@ -52,7 +53,7 @@ def understand(
     told = _tokens(question)
     reading = Reading.of([token.word for token in told])
     read_politeness(reading)
-    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, encode, open_verbs)
+    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, encode, open_verbs, objects)
     period = Period() if now is None else read_times(reading, now, zone)
     camera = read_camera(reading, cameras)
     said = [reading.words[i] for i in sorted(reading.free)]  # without times and places
@@ -75,6 +76,9 @@ def understand(
         order=order,
         understood=_spans(told, reading),
         not_understood=tuple(dict.fromkeys(reading.words[i] for i in unknown)),
+        absent=tuple(
+            dict.fromkeys(w for w in map(reading.words.__getitem__, unknown) if is_thing(w))
+        ),
         answerable=not unknown or (clause.does and all(_idle(reading, i) for i in unknown)),
     )
 
@@ -185,7 +189,8 @@ def _form(words: list[str]) -> Form:
         return Form.TIMES
     if rest[:1] != ["many"]:
         return Form.LIST
-    return Form.PEOPLE if set(rest[1:2]) & PEOPLE else Form.THINGS
+    counted = rest[2:3] if rest[1:2] == ["different"] else rest[1:2]
+    return Form.PEOPLE if set(counted) & PEOPLE else Form.THINGS
 
 
 def _idle(reading: Reading, i: int) -> bool:

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import logit
 from sqlalchemy.orm import Session
 
 from storage.chances import Judgement, judge
 from storage.filters import Filters
 from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
 from storage.question import Clause
-from storage.speech import MOTION, OpenVerbs, sentence_of
+from storage.speech import MOTION, OpenVerbs
 from storage.vector_rows import (
     Floats,
     VectorScores,
@@ -22,10 +24,11 @@ from storage.vector_rows import (
     look_at,
     score_vectors,
 )
-from storage.windows import Window, find_windows
+from storage.windows import Window, find_windows, least_evidence, smoothed
 
 ASKED = "asked"  # in place of the settings' hash: no run has told this interaction
 MOST_MOMENTS = 10_000  # of one verb
+_BY_CHANCE = 0.5  # belief that chance reaches as often as was chosen
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,23 @@ class Retrieval:
             silence = self._how.speaks.silence(bundle) if phrases else None
             if silence is not None:
                 self.notes[silence] = None
-            elif phrases:
-                found.append(Asked(bundle, phrases, clause.contrasts))
+            elif heard := self._heard(bundle, phrases):
+                found.append(Asked(bundle, heard, self._heard(bundle, clause.contrasts)))
         return found
+
+    def _heard(self, bundle: str, phrases: Sequence[str]) -> tuple[str, ...]:
+        """A word that says nothing to the bundle would find whatever it likes to see."""
+        assert self._how is not None
+        sentences = self._how.sentences(bundle, phrases)
+        deaf = [self._how.speaks.deaf(bundle, sentence) for sentence in sentences]
+        self.notes |= dict.fromkeys(note for note in deaf if note is not None)
+        return tuple(phrase for phrase, note in zip(phrases, deaf, strict=True) if note is None)
 
     def _unseen(self, bundle: str, clause: Clause) -> tuple[str, ...]:
         assert self._how is not None
-        seen = set(self._how.speaks.verbs(bundle))
+        seen = self._how.speaks.verbs(bundle)
         phrases = [phrase for phrase in clause.phrases if phrase not in seen]
-        if seen and not seen.intersection(clause.verbs):
+        if seen and seen.keys().isdisjoint(clause.verbs):
             phrases += [verb for verb in clause.verbs if verb not in MOTION]
         return tuple(dict.fromkeys(phrases))
 
@@ -84,20 +95,21 @@ class Retrieval:
 
     def _moments(self, asked: Asked, filters: Filters) -> list[Interaction]:
         assert self._how is not None
-        sentences = [sentence_of(phrase) for phrase in (*asked.phrases, *asked.contrasts)]
+        sentences = self._how.sentences(asked.bundle, (*asked.phrases, *asked.contrasts))
         prototypes = self._how.speaks.prototypes(asked.bundle, sentences)
         self._judge(asked, prototypes, filters)
-        floors = self._floors(asked)
-        scores = score_vectors(self._session, asked.bundle, prototypes, filters, floors)
+        scores = score_vectors(
+            self._session, asked.bundle, prototypes, filters, self._floors(asked)
+        )
         found = []
         for column, phrase in enumerate(asked.phrases):
-            evidence = self._evidence(scores, column, asked)
             windows = find_windows(
                 scores.pair,
                 scores.seconds,
-                evidence,
-                least=self._how.least,
-                apart=2 * self._how.every.total_seconds(),
+                self._beliefs(scores, column, asked),
+                self._how.smoothing(asked.bundle),
+                every=self._how.every.total_seconds(),
+                least=self._enter(asked.bundle, phrase),
             )
             if len(windows) > MOST_MOMENTS:
                 self.complete = False
@@ -106,6 +118,20 @@ class Retrieval:
             self._note_chance(asked.bundle, phrase, moments)
             found += moments
         return found
+
+    def _enter(self, bundle: str, phrase: str) -> float:
+        """Belief that opens a window: the caller's, else what chance reaches as often as was
+        chosen, else, where that is not known, what opens one live."""
+        assert self._how is not None
+        if self._how.least is not None:
+            return self._how.least
+        judged = self._threshold(bundle, phrase) is not None
+        return _BY_CHANCE if judged else self._how.smoothing(bundle).enter
+
+    def _threshold(self, bundle: str, phrase: str) -> float | None:
+        """Log-odds that chance reaches as often as was chosen; None: that is not known."""
+        judgement = self.judgements.get((bundle, phrase))
+        return None if judgement is None or judgement.chance is None else judgement.threshold
 
     def _judge(self, asked: Asked, prototypes: Floats, filters: Filters) -> None:
         """Against all that these cameras have stored of such things, at whatever time."""
@@ -120,54 +146,56 @@ class Retrieval:
         rows = prototypes[[asked.phrases.index(phrase) for phrase in missing]]
         every = score_vectors(self._session, asked.bundle, rows, near)
         for column, phrase in enumerate(missing):
+            beliefs = self._smoothed(every, self._evidence(every, every.logits[:, column]))
             self.judgements[asked.bundle, phrase] = judge(
-                phrase, every, column, per_day=self._how.per_day
+                phrase, every, beliefs, per_day=self._how.per_day
             )
 
     def _note_chance(self, bundle: str, phrase: str, found: Sequence[Interaction]) -> None:
         judgement = self.judgements.get((bundle, phrase))
-        if judgement is None or judgement.chance is None or self._how is None:
+        if judgement is None or judgement.chance is None:
             return
-        scale, _ = self._how.speaks.calibration(bundle)
         for one in found:
             odds = np.log(max(one.peak_score, 1e-12)) - np.log(max(1 - one.peak_score, 1e-12))
-            logit = judgement.threshold + float(odds) / scale
-            self.by_chance[one.id] = judgement.chance.p_value(logit)
+            self.by_chance[one.id] = judgement.chance.p_value(judgement.threshold + float(odds))
 
-    def _floors(self, asked: Asked) -> Floats | None:
-        """Logits (P,) below which no phrase is likely enough; None: only `calibrate` knows."""
+    def _floors(self, asked: Asked) -> Floats:
+        """Logits (P,): a pair that never reaches its phrase's has no window."""
         assert self._how is not None
-        if self._how.calibrate is not None:
-            return None
-        least = np.log(self._how.least) - np.log1p(-self._how.least)
-        lines = np.array([self._line(asked, phrase) for phrase in asked.phrases])
-        floors: Floats = (least - lines[:, 1]) / lines[:, 0]
+        scale, bias = self._how.speaks.calibration(asked.bundle)
+        smoothing = self._how.smoothing(asked.bundle)
+        floors = np.zeros(len(asked.phrases))
+        for column, phrase in enumerate(asked.phrases):
+            enter = logit(self._enter(asked.bundle, phrase))
+            enter += self._threshold(asked.bundle, phrase) or 0.0
+            floors[column] = (least_evidence(enter, smoothing) - bias) / scale
         return floors - 1e-3 * (1 + np.abs(floors))  # float32 rounds, wherever it is computed
 
-    def _line(self, asked: Asked, phrase: str) -> tuple[float, float]:
-        """Scale and bias from logits to log-odds.
+    def _beliefs(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
+        """Smoothed log-odds (N,) of one verb, no more than by how much it exceeds what it must not
+        be.
 
         They are 0 at the score that is reached by chance as often as was chosen.
         """
-        assert self._how is not None
-        scale, bias = self._how.speaks.calibration(asked.bundle)
-        judgement = self.judgements.get((asked.bundle, phrase))
-        if judgement is not None and judgement.chance is not None:
-            bias = -scale * judgement.threshold
-        return scale, bias
-
-    def _evidence(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
-        """Log-odds (N,) of one verb, no more than by how much it exceeds what it must not be."""
-        assert self._how is not None
-        scale, bias = self._line(asked, asked.phrases[column])
         logits, others = scores.logits[:, column], scores.logits[:, len(asked.phrases) :]
-        evidence: Floats = scale * logits + bias
-        if self._how.calibrate is not None:
-            evidence = self._how.calibrate(scores, column)
+        beliefs = self._smoothed(scores, self._evidence(scores, logits))
+        beliefs = beliefs - (self._threshold(scores.bundle, asked.phrases[column]) or 0.0)
         if others.shape[1] == 0:
-            return evidence
-        contrasted: Floats = np.minimum(evidence, scale * (logits - others.max(axis=1)))
+            return beliefs
+        exceeds = self._evidence(scores, logits - others.max(axis=1), biased=False)
+        contrasted: Floats = np.minimum(beliefs, self._smoothed(scores, exceeds))
         return contrasted
+
+    def _evidence(self, scores: VectorScores, logits: Floats, *, biased: bool = True) -> Floats:
+        assert self._how is not None
+        scale, bias = self._how.speaks.calibration(scores.bundle)
+        evidence: Floats = scale * logits + (bias if biased else 0.0)
+        return evidence
+
+    def _smoothed(self, scores: VectorScores, evidence: Floats) -> npt.NDArray[np.float64]:
+        assert self._how is not None
+        smoothing, every = self._how.smoothing(scores.bundle), self._how.every.total_seconds()
+        return smoothed(scores.pair, scores.seconds, evidence, smoothing, every)
 
 
 def order_of(one: Interaction, *, upwards: bool) -> tuple[timedelta, str]:

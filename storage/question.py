@@ -1,5 +1,6 @@
 """`Question`: what is asked for, in filters, relations and columns; knows no database."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -60,6 +61,14 @@ class Span:
         return self.said if self.said == self.meaning else f"{self.said}: {self.meaning}"
 
 
+def missing(not_understood: Sequence[str], absent: Collection[str]) -> str:
+    """What an answer does not look at, in a line; `absent` are some of those not understood."""
+    strange = [word for word in not_understood if word not in absent]
+    there = [word for word in not_understood if word in absent]
+    told = {"not understood": strange, "no such thing here": there}
+    return "; ".join(f"{what}: {', '.join(words)}" for what, words in told.items() if words)
+
+
 @dataclass(frozen=True)
 class Clause:
     """Who did what with what; empty or None where it is left open."""
@@ -114,4 +123,5 @@ class Question:
     order: Order = Order.NEWEST
     understood: tuple[Span, ...] = ()
     not_understood: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()  # of these what is known to be a thing, like nothing that is seen
     answerable: bool = True  # False: without these words it would be another question

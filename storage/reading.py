@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from storage.nouns import classes_like, is_thing
 from storage.words import (
     ANY_VERB,
     COLOURS,
@@ -18,7 +19,6 @@ from storage.words import (
     PREPOSITIONS,
     VERB_SYNONYMS,
     base_forms,
-    named,
     singulars,
     tokens_of,
 )
@@ -88,7 +88,9 @@ def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
     for phrase, names in VERB_SYNONYMS.items():
         if " " in phrase and set(names) & set(verbs):
             phrases.setdefault(phrase, tuple(name for name in names if name in verbs))
-    for phrase in sorted(phrases, key=lambda name: (-len(name.split()), name)):
+    said = set[str]().union(*(base_forms(reading.words[i]) for i in reading.free))
+    spoken = [phrase for phrase in phrases if phrase.split()[0] in said]
+    for phrase in sorted(spoken, key=lambda name: (-len(name.split()), name)):
         for i in sorted(reading.free):
             places = _said_at(reading, i, phrase.split())
             if places:
@@ -123,12 +125,14 @@ def _said_at(reading: Reading, i: int, phrase: list[str]) -> list[int]:
 
 
 def _is_noun(reading: Reading, i: int) -> bool:
-    """Is it "the brown phone", not "the person that phones"?"""
+    """Is it "the brown phone" or "many phones", not "the person that phones"?"""
     start = i - 1
-    while start > 0 and reading.words[start] in COLOURS:
+    while start > 0 and reading.words[start] in COLOURS | {"different"}:
         start -= 1
     word = reading.words[start] if start in reading.free else ""
-    return word in DETERMINERS and not (word == "that" and reading.before(start) in _RELATED)
+    return word in DETERMINERS | {"many"} and not (
+        word == "that" and reading.before(start) in _RELATED
+    )
 
 
 def _phrasal(reading: Reading, i: int) -> bool:
@@ -141,22 +145,26 @@ def _phrasal(reading: Reading, i: int) -> bool:
 
 def read_objects(reading: Reading, objects: Collection[str]) -> None:
     """Whole names, then the last word of a name ("ball" for "sports ball"), then synonyms."""
-    for name in sorted(objects, key=lambda name: (-len(name.split()), name)):
-        size = len(name.split())
-        for i in range(len(reading.words) - size + 1):
-            places = list(range(i, i + size))
-            words = [reading.words[place] for place in places]
-            forms = singulars(words[-1])
-            if reading.free.issuperset(places) and named(words, name.lower(), forms):
-                if name == "person" and not any(place < i for place in reading.verbs.values()):
+    forms = {i: singulars(reading.words[i]) for i in sorted(reading.free)}
+    saying: dict[str, list[int]] = {}  # last words of names -> where they may be said
+    for i, said in forms.items():
+        for form in said:
+            saying.setdefault(form, []).append(i)
+    spoken = [name for name in objects if name.lower().split()[-1] in saying]
+    for name in sorted(spoken, key=lambda name: (-len(name.split()), name)):
+        parts = name.lower().split()
+        for last in saying[parts[-1]]:
+            places = list(range(last - len(parts) + 1, last + 1))
+            before = reading.words[max(places[0], 0) : last]
+            if reading.free.issuperset(places) and before == parts[:-1]:
+                if name == "person" and not any(place < last for place in reading.verbs.values()):
                     continue  # the one who does it
                 reading.take(places, [name], reading.objects)
     for i in sorted(reading.free):
-        forms = singulars(reading.words[i])
-        synonyms = [o for form in forms for o in OBJECT_SYNONYMS.get(form, ()) if o in objects]
-        last = [name for name in sorted(objects) if name.lower().split()[-1] in forms]
-        if reading.words[i] not in PEOPLE and (synonyms or last):
-            reading.take([i], synonyms or last, reading.objects)
+        synonyms = [o for form in forms[i] for o in OBJECT_SYNONYMS.get(form, ()) if o in objects]
+        heads = sorted(name for name in spoken if name.lower().split()[-1] in forms[i])
+        if reading.words[i] not in PEOPLE and (synonyms or heads):
+            reading.take([i], synonyms or heads, reading.objects)
     for name, i in list(reading.objects.items()):
         if " " not in name and i + 1 in reading.objects.values():  # the colour in "orange cup"
             del reading.objects[name]
@@ -196,6 +204,21 @@ def read_near(
             into = reading.verbs if best < len(verbs) else reading.objects
             into[names[best]] = i
             reading.explain([i], f"{names[best]} (the nearest, {row[best]:.2f})")
+
+
+def read_kinds(
+    reading: Reading, objects: Collection[str], seen: Collection[str], *, named: bool
+) -> None:
+    """Things of the dictionary for which there is no class, but classes that are such things or
+    like it; with `named` only where "the" or a colour says that a thing is meant."""
+    for i in unexplained(reading):
+        beside_one = i + 1 in reading.objects.values()  # "tool" in "tool box"
+        if beside_one or not is_thing(reading.words[i]) or (named and not _is_noun(reading, i)):
+            continue
+        alike = classes_like(reading.words[i], seen) or classes_like(reading.words[i], objects)
+        if alike is not None:
+            reading.objects |= dict.fromkeys(alike.classes, i)
+            reading.explain([i], f"{' or '.join(alike.classes)} ({alike.why})")
 
 
 def unexplained(reading: Reading) -> list[int]:

@@ -4,14 +4,17 @@ A stored pair vector times a sentence's prototype is the logit that live scoring
 Text towers belong to models, which this package does not know: they are handed in as a `Speaks`.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from storage.vector_rows import Floats, VectorScores
+from storage.smoothing import VerbSmoothing
+from storage.vector_rows import Floats
 from storage.words import gerund
 
+_SENTENCE = "a photo of a person {} an object"
 MOTION = frozenset(("pick up", "put down"))  # found by how things move: no still shows them
 
 
@@ -21,8 +24,12 @@ class Speaks(Protocol):
     def silence(self, bundle: str) -> str | None:
         """Why it cannot be asked for verbs that it was not made for, in a line; None: it can."""
 
-    def verbs(self, bundle: str) -> Collection[str]:
-        """What it sees live, so that its events are stored; nothing of a bundle not installed."""
+    def deaf(self, bundle: str, sentence: str) -> str | None:
+        """Why a bundle without silence does not hear this, in a line; None: it does."""
+
+    def verbs(self, bundle: str) -> Mapping[str, str]:
+        """What it sees live, so that its events are stored, with its sentences; nothing of a
+        bundle not installed."""
 
     def prototypes(self, bundle: str, sentences: Sequence[str]) -> Floats:
         """(n, D): pair vectors times these are logits. Only of a bundle without silence."""
@@ -30,9 +37,8 @@ class Speaks(Protocol):
     def calibration(self, bundle: str) -> tuple[float, float]:
         """Scale and bias that turn the logits of any verb into log-odds."""
 
-
-# Log-odds (N,) that what was asked for, the verb of a column of the logits, is to be seen.
-Calibrate = Callable[[VectorScores, int], Floats]
+    def smoothing(self, bundle: str) -> Mapping[str, float]:
+        """What `VerbSmoothing` is made of, for verbs that join a run."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +46,35 @@ class OpenVerbs:
     """How verbs that nobody configured are looked for."""
 
     speaks: Speaks
-    calibrate: Calibrate | None = None  # None: the bundle's own scale and bias
-    least: float = 0.5  # probability from which on it is told
+    least: float | None = None  # belief that a moment reaches; None: what opens one live
     per_day: float | None = None  # false alarms; None: what the calibration says is believed
     every: timedelta = timedelta(seconds=5)  # between two samples of a pair, as the run stored them
+    changed: Mapping[str, float] = field(default_factory=dict)  # of the smoothing, by settings
 
     @classmethod
-    def of(cls, speaks: Speaks, every_seconds: float | None) -> "OpenVerbs":
-        """As the settings have the samples; None: there are none."""
-        return (
-            cls(speaks) if every_seconds is None else cls(speaks, every=timedelta(0, every_seconds))
-        )
+    def of(
+        cls, speaks: Speaks, every_seconds: float | None, changed: Mapping[str, float]
+    ) -> "OpenVerbs":
+        """As the settings have samples (None: there are none) and the smoothing of any verb."""
+        if every_seconds is None:
+            return cls(speaks, changed=changed)
+        return cls(speaks, every=timedelta(0, every_seconds), changed=changed)
+
+    def sentences(self, bundle: str, phrases: Sequence[str]) -> list[str]:
+        """What the bundle would be told if the verbs joined a run."""
+        pattern = sentence_pattern(self.speaks.verbs(bundle))
+        return [pattern.format(gerund(phrase)) for phrase in phrases]
+
+    def smoothing(self, bundle: str) -> VerbSmoothing:
+        return VerbSmoothing(**{**self.speaks.smoothing(bundle), **self.changed})
 
 
-def sentence_of(phrase: str) -> str:
-    """ "lean on" -> "a photo of a person leaning on an object", as vocabularies say it."""
-    return f"a photo of a person {gerund(phrase)} an object"
+def sentence_pattern(sentences: Mapping[str, str]) -> str:
+    """How most sentences of a vocabulary are made, `{}` in place of the verb: the form that its
+    scorer has been trained to hear."""
+    patterns = Counter(
+        sentence.replace(gerund(verb), "{}", 1)
+        for verb, sentence in sentences.items()
+        if gerund(verb) in sentence and "{" not in sentence
+    )
+    return max(patterns, key=lambda pattern: patterns[pattern], default=_SENTENCE)

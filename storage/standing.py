@@ -13,7 +13,7 @@ from storage.channels import Channel
 from storage.database import ReadSession
 from storage.grammar import understand
 from storage.names import cameras, object_classes_seen, verbs_seen
-from storage.question import Form, Order, Question, Relation
+from storage.question import Form, Order, Question, Relation, missing
 from storage.quiet import AlertError, QuietHours
 
 MOST_CHANNELS = 10
@@ -83,7 +83,7 @@ def understand_standing(
         now=now,
     )
     if not asked.answerable:
-        raise AlertError("not understood: " + ", ".join(asked.not_understood))
+        raise AlertError(missing(asked.not_understood, asked.absent))
     if asked.form in _COUNTS:
         raise AlertError(
             "a count is about the past: ask who did it, and count the alerts (or `stream ask`)"

@@ -5,28 +5,35 @@ a pair, in which every column is the bytes of an array: most of the time of a ro
 a vector goes into sending and reading it.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import REAL, Double, LargeBinary, Text, cast, func, literal, select, type_coerce
+from sqlalchemy import (
+    REAL,
+    ColumnElement,
+    Double,
+    LargeBinary,
+    Text,
+    cast,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
 from sqlalchemy.orm import Session
 
 from storage.errors import StorageError
-from storage.tables import InteractionRow, PairVectorRow
-from storage.vector_stretches import (
-    Conditions,
-    Stretch,
-    VectorTable,
-    moment_of,
-    product,
-    within,
-)
+from storage.tables import InteractionRow, PairVectorRow, UtcDateTime
 
+VectorTable = type[PairVectorRow] | type[InteractionRow]
+Conditions = Sequence[ColumnElement[bool]]
 Floats = npt.NDArray[np.floating[Any]]
 
 _BATCH = 8192  # rows in memory at once as vectors
@@ -85,19 +92,14 @@ def _multiply(blobs: Sequence[bytes], prototypes: Floats) -> npt.NDArray[np.floa
 
 
 def read_postgres(
-    session: Session,
-    table: VectorTable,
-    conditions: Conditions,
-    prototypes: Floats,
-    near: Sequence[Stretch] | None,
+    session: Session, table: VectorTable, conditions: Conditions, prototypes: Floats
 ) -> Iterator[Piece]:
-    """`near`: of these stretches only; None: all that pass."""
-    seconds = func.date_part("epoch", moment_of(table)).label("seconds")
+    seconds = func.date_part("epoch", _moment_of(table)).label("seconds")
     logits = [product(table, one).label(f"logit{n}") for n, one in enumerate(prototypes)]
     each = select(table.id, table.human_track, table.object_track, seconds, *logits)
     each = each.where(*conditions)
     # OFFSET 0: products are made before rows are sorted by pair, not vectors carried through it.
-    rows = (each.offset(0) if near is None else within(each, table, near)).subquery()
+    rows = each.offset(0).subquery()
     arrays = [
         _bytes(func.uuid_send(rows.c.id)),
         _bytes(func.float8send(rows.c.seconds)),
@@ -124,3 +126,23 @@ def read_postgres(
 def _bytes(value: Any) -> Any:
     """Of all rows of a group, in an order that all columns share."""
     return func.string_agg(value, literal(b"", LargeBinary), type_=LargeBinary)
+
+
+def _moment_of(table: VectorTable) -> ColumnElement[datetime]:
+    """When the vector is of: of an interaction its peak."""
+    if table is InteractionRow:
+        row = InteractionRow
+        after = func.make_interval(0, 0, 0, 0, 0, 0, row.peak_at - row.media_start)
+        return type_coerce(row.started_at.op("+")(after), UtcDateTime)
+    return type_coerce(PairVectorRow.taken_at, UtcDateTime)
+
+
+def product(table: VectorTable, prototype: npt.NDArray[np.floating[Any]]) -> ColumnElement[float]:
+    """Vector times prototype (D,) as PostgreSQL computes it, in float32."""
+    from pgvector.sqlalchemy import VECTOR
+
+    given = cast(literal(json.dumps(prototype.tolist()), Text), VECTOR())
+    negative: ColumnElement[float] = cast(table.vector, VECTOR()).op("<#>", return_type=Double())(
+        given
+    )
+    return type_coerce(-negative, Double)

@@ -22,10 +22,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from storage.filters import Filters, branches_of, number_of, of_track
+from storage.hopeful_pairs import find_hopeful, of_pairs
 from storage.interactions import Box
+from storage.names import distinct
 from storage.tables import InteractionRow, PairVectorRow, TrackRow
-from storage.vector_reads import Piece, read_postgres, read_sqlite
-from storage.vector_stretches import Conditions, VectorTable, find_stretches
+from storage.vector_reads import Conditions, Piece, VectorTable, read_postgres, read_sqlite
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -49,11 +50,7 @@ class VectorScores:
 
 def bundles_with_vectors(session: Session) -> list[str]:
     """Hashes of the bundles whose vectors are stored, in order."""
-    row = PairVectorRow
-    first = select(func.min(row.bundle).label("value")).cte("steps", recursive=True)
-    following = select(func.min(row.bundle)).where(row.bundle > first.c.value).scalar_subquery()
-    steps = first.union_all(select(following).where(first.c.value.is_not(None)))
-    return list(session.scalars(select(steps.c.value).where(steps.c.value.is_not(None))))
+    return distinct(session, PairVectorRow.bundle)
 
 
 def score_vectors(
@@ -66,8 +63,7 @@ def score_vectors(
     """Every stored vector of the bundle that passes, exactly scored; prototypes (V, D).
 
     Of the filters `verbs`, `beyond` and the order are not looked at: no verb is known yet. With
-    `floors` (P,), logits of the first P prototypes, rows may be left out that are part of no window
-    which reaches its floor.
+    `floors` (P,), logits of the first P prototypes, pairs may be left out that never reach any.
     """
     prototypes = prototypes.astype(np.float32)
     kept: Filters = {**filters, "verbs": None, "beyond": None}
@@ -76,21 +72,17 @@ def score_vectors(
         (PairVectorRow, pair_conditions(bundle, filters)),
         *((InteractionRow, [*branch, *own]) for branch in branches_of(session, **kept)),
     ]
-    if _is_postgres(session):
-        near = None
-        if floors is not None:
-            near = find_stretches(session, reads, prototypes[: len(floors)], floors)
-        pieces = [
-            (piece, table is InteractionRow)
-            for table, conditions in reads
-            for piece in read_postgres(session, table, conditions, prototypes, near)
-        ]
-    else:
-        pieces = [
-            (piece, table is InteractionRow)
-            for table, conditions in reads
-            for piece in read_sqlite(session, table, conditions, prototypes)
-        ]
+    postgres = _is_postgres(session)
+    if postgres and floors is not None:
+        hopeful = find_hopeful(session, reads, prototypes[: len(floors)], floors)
+        if hopeful is not None:
+            reads = [(table, [*all_, *of_pairs(table, hopeful)]) for table, all_ in reads]
+    read = read_postgres if postgres else read_sqlite
+    pieces = [
+        (piece, table is InteractionRow)
+        for table, conditions in reads
+        for piece in read(session, table, conditions, prototypes)
+    ]
     return _joined(bundle, pieces, len(prototypes), filters)
 
 

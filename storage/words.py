@@ -1,7 +1,6 @@
 """English as far as questions need it: base forms, plurals, and what a word can mean here."""
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -190,9 +189,3 @@ def gerund(phrase: str) -> str:
 
     head, *rest = phrase.split()
     return " ".join([next(iter(getInflection(head, tag="VBG")), head), *rest])
-
-
-def named(words: list[str], phrase: str, forms: Collection[str]) -> bool:
-    """Do these words say the phrase, its last word in one of the forms?"""
-    parts = phrase.split()
-    return words[:-1] == parts[:-1] and parts[-1] in forms

@@ -14,6 +14,7 @@ from configs.settings import Settings, SettingsError, load
 from models.bundle import BoxesSection, Bundle, choose_bundle, load_bundle
 from models.coco import CLASSES
 from models.detector import Detector, open_detector
+from models.device import share_processors
 from models.errors import ModelError
 from models.scorer import PairScorer, load_scorer
 from models.tracker import Tracker
@@ -33,7 +34,7 @@ from stream.clips import Clips
 from stream.deliver import Deliver
 from stream.errors import StreamError
 from stream.events import PICK_UP, PUT_DOWN, EventMaker, Lifecycle
-from stream.flow import flow
+from stream.flow import Stage, flow
 from stream.frames import EventFrame, Round, changes_of
 from stream.listening import Listening
 from stream.metrics import Numbers, OutboxState, serve_metrics
@@ -48,6 +49,7 @@ from stream.track import Detect, Track
 logger = logging.getLogger(__name__)
 
 _FILES_AHEAD, _LIVE_AHEAD = 4, 1  # rounds between two stages; for live each adds to the latency
+_FILES_TOGETHER = 4  # frames in a pass of the scorer; what is live never waits for others
 _FLUSH_SECONDS = 30.0  # at the end, for the sinks to take the last events
 _FLUSH_TRIES = 3  # by a sink that takes nothing
 _RECOVER_SECONDS = 5.0  # at the start, for what a dead run left in the outbox
@@ -122,43 +124,22 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
     if not sources:
         raise StreamError("nothing to watch: give --source, or cameras in the --config file")
     bundle = open_bundle(settings)
-    detector, scorer = make_detector(settings, bundle), load_scorer(bundle)
-    tracking: Mapping[str, Any] = bundle.tracking
-    counts, rates = FrameCounts(), _Rates(sources)
+    share_processors()
+    scorer = load_scorer(bundle)
+    counts, rates, links = FrameCounts(), _Rates(sources), list[Link]()
     live = any(source.live for source in sources)
     rings = Rings() if settings.clips.enabled else None
     source = Rounds(sources, counts=counts, stay=live and config is not None, rings=rings)
-    quarantine, timings = Quarantine(settings.media / "quarantine"), (Timing(), Timing())
-    stages = (
-        Detect(Careful("detect", detector.detect, quarantine, timings[0]), counts).detect,
-        Track(lambda: Tracker(detector.classes, **tracking), quarantine, counts).track,
-        Score(
-            Careful(
-                "score",
-                lambda items: scorer.score(*zip(*items, strict=True)),
-                quarantine,
-                timings[1],
-            ),
-            bundle.vocabulary,
-            counts,
-            rates.by_camera,
-        ).score,
-        Smoother(make_smoothing(settings, bundle)).smooth,
-        _make_events(settings, bundle, lambda: scorer.verb_names).events,
-    )
-    links: list[Link] = []
-    numbers = Numbers(counts, links, {"detect": timings[0], "score": timings[1]})
+    numbers = Numbers(counts, links, {"detect": Timing(), "score": Timing()})
+    together = 1 if live else max(1, _FILES_TOGETHER // len(sources))
+    stages = _make_stages(settings, bundle, scorer, numbers, rates, together)
     with ExitStack() as open_things:
         delivery = open_things.enter_context(_delivery(settings, bundle, sources, rings))
         run = Run(bundle, sources, iter(()), counts, numbers, source.failed, source, links)
         numbers.events, numbers.sinks = run.events, delivery.relay.backlog
         numbers.outbox = delivery.outbox_state
         if settings.alerts.enabled:
-            alerting = Alerting(
-                delivery.sessions,
-                make_teller(settings).send,
-                listen=make_listening(bundle, scorer),
-            )
+            alerting = _make_alerting(settings, bundle, scorer, delivery.sessions)
             numbers.alerts = alerting.counts
             open_things.enter_context(alerting)
             open_things.callback(alerting.finish)  # with what the last flush has brought
@@ -174,19 +155,58 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
                 on_change=rates.update,
             )
             open_things.enter_context(reloading(reloader, config))
-        ahead = _LIVE_AHEAD if live else _FILES_AHEAD
         rounds = open_things.enter_context(
             flow(
                 source.rounds(),
                 *stages,
                 delivery.stage.deliver,
-                ahead=ahead,
+                ahead=_LIVE_AHEAD if live else _FILES_AHEAD,
                 on_demand=live,
                 links=links,
             )
         )
         run.rounds = _counted(rounds, run, {source.name for source in sources if source.live})
         yield run
+
+
+def _make_stages(
+    settings: Settings,
+    bundle: Bundle,
+    scorer: PairScorer,
+    numbers: Numbers,
+    rates: "_Rates",
+    together: int,
+) -> tuple[Stage, ...]:
+    """From frames to events; `together` rounds are scored in one pass."""
+    detector = make_detector(settings, bundle)
+    tracking: Mapping[str, Any] = bundle.tracking
+    counts, timings = numbers.counts, numbers.timings
+    quarantine = Quarantine(settings.media / "quarantine")
+    return (
+        Detect(Careful("detect", detector.detect, quarantine, timings["detect"]), counts).detect,
+        Track(lambda: Tracker(detector.classes, **tracking), quarantine, counts).track,
+        Score(
+            Careful(
+                "score",
+                lambda items: scorer.score(*zip(*items, strict=True)),
+                quarantine,
+                timings["score"],
+            ),
+            bundle.vocabulary,
+            counts,
+            rates.by_camera,
+            together=together,
+        ).score,
+        Smoother(make_smoothing(settings, bundle)).smooth,
+        _make_events(settings, bundle, lambda: scorer.verb_names).events,
+    )
+
+
+def _make_alerting(
+    settings: Settings, bundle: Bundle, scorer: PairScorer, sessions: Sessions
+) -> Alerting:
+    teller, listening = make_teller(settings), make_listening(bundle, scorer)
+    return Alerting(sessions, teller.send, listen=listening)
 
 
 class _Rates:

@@ -127,8 +127,8 @@ def ask(
         raise typer.BadParameter("--json or --csv, not both")
     if answer.understood:
         complain("understood: " + " · ".join(map(str, answer.understood)))
-    if answer.not_understood:
-        complain("not understood: " + ", ".join(answer.not_understood))
+    if answer.missing:
+        complain(answer.missing)
     if json:
         for row in answer.rows:
             typer.echo(row.interaction.to_json())

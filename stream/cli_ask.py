@@ -37,7 +37,9 @@ def answer_question(
 
 def open_verbs(settings: Settings) -> OpenVerbs:
     """Any verb, by the text towers of the installed bundles and of the one of the settings."""
-    return OpenVerbs.of(BundleSpeech(settings.bundle), settings.vectors.every_seconds)
+    return OpenVerbs.of(
+        BundleSpeech(settings.bundle), settings.vectors.every_seconds, settings.smoothing.default
+    )
 
 
 def to_csv(answer: Answer) -> str:

@@ -38,40 +38,23 @@ def evaluate_ask(
     """Held-out footage, then questions: recall of the first rows, and silence where it is due."""
     from configs.settings import load
     from models.bundle import load_bundle
-    from models.datasets.detections import DetectionCache, cache_folder
-    from models.scorer import load_scorer
-    from stream.build import detector_name, make_detector
+    from stream.build import detector_name
     from stream.evaluate_ask import evaluate_ask as evaluate
-    from stream.footage import CLIP_SECONDS, MOST_CLIPS, detect, shoot
+    from stream.footage import CLIP_SECONDS, MOST_CLIPS, plan
 
     wanted = clips if hours is None else math.ceil(hours * 3600 / CLIP_SECONDS)
     if wanted > MOST_CLIPS:
         raise typer.BadParameter(f"there are {MOST_CLIPS} clips, {wanted} are asked for")
-    chosen, settings = load_bundle(bundle or "world"), load(None)
+    chosen = load_bundle(bundle or "world")
     with Progress(console=errors_console()) as progress:
-        rendering = progress.add_task("rendering", total=wanted)
-        takes = shoot(wanted, on_clip=lambda n: progress.update(rendering, completed=n))
-        cache = DetectionCache(
-            cache_folder(
-                f"world:{takes[0].path.parent}",
-                "footage",
-                detector_name(settings, chosen),
-                chosen.manifest.detector.threshold,
-            ),
-            lambda: make_detector(settings, chosen),
-        )
-        frames = sum(len(take.truth.frames) for take in takes)
-        detecting = progress.add_task("detecting", total=frames)
-        detect(takes, cache, on_frame=lambda n: progress.update(detecting, completed=n))
-        watching = progress.add_task("watching", total=frames)
+        watching = progress.add_task("watching", total=wanted)
         report = evaluate(
             chosen,
-            load_scorer(chosen),
-            takes,
-            cache,
+            detector_name(load(None), chosen),
+            plan(wanted),
             questions=questions,
             false_alarms=false_alarms,
-            on_frame=lambda: progress.advance(watching),
+            on_take=lambda n: progress.update(watching, completed=n),
         )
     if as_json:
         typer.echo(json.dumps(_to_dict(report)))

@@ -15,7 +15,7 @@ from models.evaluation.diary import Diary, Found
 from storage.certainty import DAY, Floats, Indices, find_moments, fit_chance
 from storage.chances import APART
 from storage.database import ReadSession, Sessions
-from storage.speech import Speaks, sentence_of
+from storage.speech import OpenVerbs
 from storage.vector_rows import VectorScores, Views, look_at, score_vectors
 from storage.windows import smoothed
 from stream.footage import CLIP_SECONDS, Take
@@ -38,7 +38,7 @@ class ChanceRow:
 
 def evaluate_chances(
     sessions: Sessions,
-    speaks: Speaks,
+    how: OpenVerbs,
     bundle: str,
     takes: Sequence[Take],
     *,
@@ -46,12 +46,19 @@ def evaluate_chances(
 ) -> list[ChanceRow]:
     """What was recorded of the takes with the bundle's vectors."""
     diary = Diary((take.camera, take.began.timestamp(), take.truth) for take in takes)
-    prototypes = speaks.prototypes(bundle, [sentence_of(phrase) for phrase in NEW])
+    prototypes = how.speaks.prototypes(bundle, how.sentences(bundle, list(NEW)))
+    scale, bias = how.speaks.calibration(bundle)
     with sessions() as session:
         scores = score_vectors(session, bundle, prototypes, {})
+
+        def beliefs(column: int) -> Floats:
+            evidence = scale * scores.logits[:, column] + bias
+            smoothing, every = how.smoothing(bundle), how.every.total_seconds()
+            return smoothed(scores.pair, scores.seconds, evidence, smoothing, every)
+
         halves = _halves(scores, takes)
         counted = [
-            _count(session, diary, scores, column, verb, halves, takes, rates)
+            _count(session, diary, scores, beliefs(column), verb, halves, takes, rates)
             for column, verb in enumerate(NEW.values())
         ]
     return [
@@ -74,33 +81,32 @@ def _count(
     session: ReadSession,
     diary: Diary,
     scores: VectorScores,
-    column: int,
+    beliefs: Floats,
     verb: str,
     halves: Indices,
     takes: Sequence[Take],
     rates: Sequence[float],
 ) -> list[list[tuple[float, int]]]:
     """For each rate the expected and the observed false alarms of every half that was tested."""
-    logits = smoothed(scores.pair, scores.seconds, scores.logits[:, column])
     counts: list[list[tuple[float, int]]] = [[] for _ in rates]
     for half in (0, 1):
-        fit, test = (_moments(scores, logits, halves == which) for which in (half, 1 - half))
+        fit, test = (_moments(scores, beliefs, halves == which) for which in (half, 1 - half))
         watched = len(takes[half::2]) * CLIP_SECONDS
-        chance = fit_chance(logits[fit], watched)
+        chance = fit_chance(beliefs[fit], watched)
         if chance is None:
             continue
         tested = len(takes[1 - half :: 2]) * CLIP_SECONDS
         for n, rate in enumerate(rates):
-            told = test[logits[test] >= chance.threshold(rate)]
+            told = test[beliefs[test] >= chance.threshold(rate)]
             views = look_at(session, scores, told.tolist())
             false = sum(not _is_true(diary, scores, row, verb, views) for row in told.tolist())
             counts[n].append((rate * tested / DAY, false))
     return counts
 
 
-def _moments(scores: VectorScores, logits: Floats, wanted: np.ndarray) -> Indices:
+def _moments(scores: VectorScores, beliefs: Floats, wanted: np.ndarray) -> Indices:
     rows = np.flatnonzero(wanted)
-    found = find_moments(logits[rows], scores.pair[rows], scores.seconds[rows], APART)
+    found = find_moments(beliefs[rows], scores.pair[rows], scores.seconds[rows], APART)
     return rows[found]
 
 

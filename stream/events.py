@@ -11,6 +11,7 @@ from storage.pair_vectors import PairVector
 from storage.tracks import Track
 from stream.frames import Change, EventFrame, Round, SmoothedFrame
 from stream.intervals import Intervals, Moments, Told
+from stream.motion import Motion, MotionSettings
 from stream.presence import Presences
 from stream.rivals import find_rivals
 from stream.sightings import Instant, Pair, Story, View
@@ -18,6 +19,7 @@ from stream.smooth import Smoothing
 from stream.transitions import Transition, Transitions, TransitionSettings
 
 PICK_UP, PUT_DOWN = "pick up", "put down"
+_JITTER = 1e-6  # seconds by which sums of times differ
 _MOST_SAMPLES = 8  # pairs, the nearest ones: at 750 bytes every 5 s 104 MB a camera-day at most
 
 
@@ -29,6 +31,7 @@ class Lifecycle:
     carry: tuple[str, ...] = ("hold", "carry")  # a thing under one of these is carried
     not_carry: tuple[str, ...] = ()  # ... unless one of these is likelier (ride, push, sit on)
     transitions: TransitionSettings = field(default_factory=TransitionSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "Lifecycle":
@@ -40,11 +43,14 @@ class Lifecycle:
             transitions = dict(values["transitions"])
             transitions["portable"] = tuple(transitions.get("portable", ()))
             values["transitions"] = TransitionSettings(**transitions)
+        if "motion" in values:
+            values["motion"] = MotionSettings.from_dict(values["motion"])
         return cls(**values)
 
 
 @dataclass
 class _Camera:
+    motion: Motion
     intervals: Intervals
     moments: Moments
     transitions: Transitions
@@ -104,12 +110,13 @@ class EventMaker:
         return () if camera is None else camera.present.leave()
 
     def _step(self, smoothed: SmoothedFrame) -> EventFrame:
-        frame, view = smoothed.frame, View(smoothed)
+        frame = smoothed.frame
         if smoothed.beliefs.probabilities.shape[1] > len(self._names):
             self._widen(smoothed.beliefs.probabilities.shape[1])
         camera = self._cameras.get(frame.camera)
         if camera is None:
             camera = self._cameras[frame.camera] = self._new_camera(frame.camera)
+        view = camera.motion.correct(View(smoothed))
         camera.present.meet(view)
         told = camera.intervals.step(view) + camera.moments.step(view)
         changes = [self._interval(frame.camera, camera, item) for item in told]
@@ -137,9 +144,12 @@ class EventMaker:
 
     def _sample(self, camera: _Camera, view: View) -> tuple[PairVector, ...]:
         assert self._sample_seconds is not None
-        if not view.score_of or view.media < camera.sample_due:
+        if not view.score_of or view.media < camera.sample_due - _JITTER:
             return ()
-        camera.sample_due = view.media + self._sample_seconds
+        step = (
+            self._sample_seconds
+        )  # from when it was due, so that what frames are late adds not up
+        camera.sample_due = max(camera.sample_due + step, view.media + step / 2)
         nearest = sorted(view.score_of, key=view.apart)[:_MOST_SAMPLES]
         seen = ((pair, view.sighting(pair, 0.0)) for pair in nearest)
         name = view.frame.frame.camera
@@ -153,6 +163,7 @@ class EventMaker:
     def _new_camera(self, name: str) -> _Camera:
         names, lifecycle = self._names, self._lifecycle
         return _Camera(
+            Motion(lifecycle.motion, names),
             Intervals(self._states, self._smoothing.verbs),
             Moments(self._points, self._smoothing.verbs),
             Transitions(

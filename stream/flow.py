@@ -10,10 +10,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from queue import Full, Queue
 from threading import Semaphore
-from typing import Any
+from typing import Any, TypeVar
 
 from stream.stats import Link
 
+T = TypeVar("T")
 Stage = Callable[[Iterable[Any]], Iterator[Any]]
 
 _END = object()
@@ -43,6 +44,26 @@ def flow(
         for stage, link in zip(stages, numbers[1:], strict=True):
             items = open_links.enter_context(closing(_threaded(stage(items), ahead, link)))
         yield items
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items, the last one of what is left; an error comes after the items before.
+
+    It waits for a list to be full: not for what is live.
+    """
+    batch: list[T] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def _threaded(

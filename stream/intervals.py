@@ -11,8 +11,8 @@ from enum import Enum, auto
 import numpy as np
 
 from storage.interactions import EndReason, Phase
+from storage.smoothing import VerbSmoothing
 from stream.sightings import Pair, Sighting, Story, View
-from stream.smooth import VerbSmoothing
 
 _HALF = 0.5
 _GAP_SECONDS = 3.0  # without any frame: what was open is over, nobody knows what came between

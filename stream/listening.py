@@ -1,13 +1,11 @@
 """The verbs of standing questions join what a run scores, as far as its bundle can hear them."""
 
-from collections import Counter
 from collections.abc import Collection
 
 from models.scorer import PairScorer
 from models.vocabulary import Verb, Vocabulary
+from storage.speech import sentence_pattern
 from storage.words import gerund
-
-_SENTENCE = "a photo of a person {} an object"
 
 
 class Listening:
@@ -27,17 +25,6 @@ class Listening:
 
     def __call__(self, verbs: Collection[str]) -> frozenset[str]:
         wanted = sorted(set(verbs) - self._told_anyway - set(self._vocabulary.verb_names))
-        pattern = sentence_pattern(self._vocabulary)
+        pattern = sentence_pattern({one.name: one.sentence for one in self._vocabulary.verbs})
         deaf = self._scorer.listen([Verb(name, pattern.format(gerund(name))) for name in wanted])
         return frozenset(deaf) | (frozenset(verbs) & self._silent - self._told_anyway)
-
-
-def sentence_pattern(vocabulary: Vocabulary) -> str:
-    """How most sentences of the vocabulary are made, `{}` in place of the verb: the form that its
-    scorer has been trained to hear."""
-    patterns = Counter(
-        verb.sentence.replace(gerund(verb.name), "{}", 1)
-        for verb in vocabulary.verbs
-        if gerund(verb.name) in verb.sentence and "{" not in verb.sentence
-    )
-    return max(patterns, key=lambda pattern: patterns[pattern], default=_SENTENCE)

@@ -6,7 +6,7 @@ predicted; frames per second do not matter, seconds do.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from models.pairs import PairScores
+from storage.smoothing import VerbSmoothing
 from stream.frames import HELD, Beliefs, Round, ScoredFrame, SmoothedFrame
 
 Floats = npt.NDArray[np.float32]
@@ -25,29 +26,15 @@ _EVIDENCE_LIMIT = 6.0  # log-odds; one frame may not decide alone
 
 
 @dataclass(frozen=True)
-class VerbSmoothing:
-    """How one verb behaves in time; rates and times in seconds."""
-
-    tau: float = 0.4  # Average: time constant
-    on_rate: float = 0.15  # TwoState: starts per second while off
-    off_rate: float = 0.3  # TwoState: ends per second while on
-    decorrelation: float = 0.5  # TwoState: evidence closer in time than this is partly the same
-    bias: float = 0.0  # added to the evidence, log-odds
-    enter: float = 0.7  # hysteresis: open at this belief
-    leave: float = 0.3  # ... and close below this
-    min_seconds: float = 0.3  # shorter is not reported
-    merge_seconds: float = 0.8  # a shorter pause does not end it
-    prominence: float = 0.2  # moments: belief must fall and rise by this between two peaks
-
-
-@dataclass(frozen=True)
 class Smoothing:
     """The filter's name and every verb's settings."""
 
     filter: str  # "average" | "two_state"
     verbs: tuple[VerbSmoothing, ...]  # (V,)
     exclusive: tuple[int, ...] = ()  # verbs that one person at a time does with a thing
-    default: VerbSmoothing = VerbSmoothing()  # of verbs that are asked for later
+    default: VerbSmoothing = field(
+        default_factory=VerbSmoothing
+    )  # of verbs that are asked for later
 
     @classmethod
     def from_dict(cls, verbs: Sequence[str], settings: Mapping[str, Any]) -> "Smoothing":

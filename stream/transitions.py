@@ -28,7 +28,8 @@ class TransitionSettings:
     still_sizes: float = 0.18
     left_sizes: float = 0.5  # further than this from its place: it has left
     carry_seconds: float = 0.2  # away from its place and held for so long: picked up
-    held: float = 0.5  # belief that it is held
+    held: float = 0.5  # belief that it is held, as long as nothing shows that it has moved
+    away: float = 0.5  # ... once it is away from where it was at rest
     released: float = 0.35  # belief below which nobody holds it
     coupled: float = 0.0  # belief that a thing is held because it moves in a person's reach
     sure: float = 0.5  # confidence of a detection that is believed: that it moves, and that it is
@@ -121,7 +122,7 @@ class Transitions:
         thing.still_since = (thing.still_since or thing.path[0][0]) if still else None
         moves = view.confidence(number) >= self._settings.sure and self._moves(thing, box)
         holder, belief = self._holder(number, box, view, persons, moves)
-        if belief >= self._settings.held:
+        if belief >= self._enough(thing, box):
             sighting = view.sighting((holder, number), belief)
             thing.touch = _Touch(holder, sighting) if sighting else thing.touch
         if thing.surest < self._settings.sure:
@@ -160,7 +161,7 @@ class Transitions:
             if belief < settings.released and thing.still_since is not None:
                 thing.place = box
             return []
-        if belief >= settings.held:
+        if belief >= settings.away:
             if thing.departed is None or thing.departed.holder != holder:
                 thing.departed = thing.touch
             if thing.departed and self._held_long(thing, view, settings.carry_seconds):
@@ -183,7 +184,7 @@ class Transitions:
         self, number: int, thing: _Thing, view: View, holder: int, belief: float
     ) -> list[Transition]:
         settings = self._settings
-        if holder >= 0 and belief >= settings.held:
+        if holder >= 0 and belief >= settings.away:
             self._carry_by(thing, holder, max(belief, thing.carrier_belief))
         since = thing.still_since
         if belief >= settings.released or since is None:
@@ -237,6 +238,14 @@ class Transitions:
             if belief > best_belief:
                 best, best_belief = person, belief
         return best, best_belief
+
+    def _enough(self, thing: _Thing, box: Box) -> float:
+        """Belief from which it is held: what nobody touches stays in its place."""
+        at_rest = thing.place is not None and (
+            _distance(box, thing.place) < self._settings.left_sizes
+        )
+        stays = thing.state is _State.UNKNOWN or at_rest
+        return self._settings.held if stays else self._settings.away
 
     def _is_portable(self, name: str) -> bool:
         return not self._settings.portable or name in self._settings.portable

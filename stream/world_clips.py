@@ -1,10 +1,9 @@
 """World clips as the stages up to `score` see them, once from detections, once from the truth."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from models.scorer import PairScorer
 from models.tracker import Tracker
 from models.world.clip import write_clip
 from models.world.truth import ClipTruth, FrameTruth
+from stream.flow import batches
 from stream.frames import Frame, ScoredFrame
 from stream.sources import read_file
 
@@ -64,7 +64,7 @@ def watch(
         tracker = Tracker(detector.classes, **tracking)
         detected, true = _Diary(truth), _Diary(truth)
         found: list[sv.Detections] = []
-        for batch in _batches(zip(truth.frames, read_file(path), strict=True)):
+        for batch in batches(zip(truth.frames, read_file(path), strict=True), _BATCH):
             frames = [frame for frame, _ in batch]
             images = [decoded.image for _, decoded in batch]
             fresh = detector.detect(images)
@@ -105,12 +105,6 @@ class _Diary:
 
     def clip(self) -> WatchedClip:
         return WatchedClip(self._truth, tuple(self._frames), tuple(self._mappings))
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
 
 
 def _instances(seconds: float, detections: sv.Detections) -> Instances:

@@ -1,7 +1,7 @@
 """Verbs that nobody configured are told as often by chance as was chosen, and no more."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,20 @@ class Speech:
     def silence(self, _bundle: str) -> str | None:
         return None
 
-    def verbs(self, _bundle: str) -> Collection[str]:
-        return ("hold",)
+    def deaf(self, _bundle: str, _sentence: str) -> str | None:
+        return None
+
+    def verbs(self, _bundle: str) -> Mapping[str, str]:
+        return {"hold": "a person holding an object"}
 
     def prototypes(self, _bundle: str, sentences: Sequence[str]) -> Floats:
         return np.tile(DIRECTION, (len(sentences), 1))
 
     def calibration(self, _bundle: str) -> tuple[float, float]:
         return 1.0, 0.0
+
+    def smoothing(self, _bundle: str) -> Mapping[str, float]:
+        return {}
 
 
 def store(sessions: sessionmaker[Session], seed: int, number: int, true: int = 0) -> None:

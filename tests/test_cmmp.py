@@ -1,6 +1,7 @@
 """CMMP on tiny random networks: batches, edges, checkpoints, and a golden of its own."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,23 @@ def test_separable_mean_is_the_mean_of_roi_align(
     torch.testing.assert_close(
         region_means(features, box, 64), bins.mean((2, 3)), atol=1e-4, rtol=0
     )
+
+
+@torch.inference_mode()
+def test_pair_vectors_of_a_batch_are_those_of_each_image() -> None:
+    model = CMMP(replace(TINY, geometry=16)).eval()
+    model.embeddings.normal_()
+    assert model.geometry is not None
+    torch.nn.init.normal_(model.geometry.body.layers[-1].get_parameter("weight"))
+    maps = torch.randn(3, TINY.dim, 4, 4, generator=torch.Generator().manual_seed(2))
+    each = [make_instances(1, 2, 3), make_instances(2, 1, 1), make_instances(3, 3, 0)]
+    pairings = [pair_indices(one.humans, len(one)) for one in each]
+    pairings[0] = pairings[0][:, [4, 0, 2]]
+    together = model.pair_vectors(model.pool_batch(maps, each, pairings))
+    alone = [
+        model.pair_vectors(model.pool(*image)) for image in zip(maps, each, pairings, strict=True)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone))
 
 
 def test_module_prefix_and_detector_are_set_apart(state: dict[str, Tensor], model: CMMP) -> None:

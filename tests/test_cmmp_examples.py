@@ -70,7 +70,6 @@ def test_a_person_beside_an_unused_thing_is_a_negative(clips: Path) -> None:
     unused = 0
     for index in range(0, len(examples), 3):
         one = examples.example(index, np.random.default_rng(index), plain=True)
-        assert one is not None
         pairing = model.pool(model.human_weight.new_zeros(24, 4, 4), one.instances).pairing
         labels = label_pairs(one.instances, pairing, one.truth, len(WORDS.verbs))
         things = one.instances.labels[pairing[1]] > 0

@@ -5,6 +5,8 @@ import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from models.evaluation.ask_questions import NO_ANSWER, OPEN, SHARES, Asked
-from models.evaluation.ask_scores import ALL, Outcome, Reply, auroc, table
+from models.evaluation.ask_scores import ALL, CONFIGURED, Outcome, Reply, auroc, table
 from models.evaluation.asking import make_questions
 from models.evaluation.diary import Diary, Found, Happening
 from models.world.render import World
@@ -114,19 +116,34 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order(a: list[int], b: list[in
     assert auroc(np.array(a, float), np.array(b, float)) == pytest.approx(np.mean(pairs))
 
 
-def test_a_small_run_is_answered_as_a_user_would_wish(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+def test_a_small_run_is_answered_as_a_user_would_wish_and_is_watched_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two clips, forty questions; `stream evaluate ask` asks three hundred about more."""
-    monkeypatch.setenv("HOI_STREAM_HOME", str(tmp_path_factory.mktemp("home")))
-    command = ["ask", "--clips", "3", "--questions", "40", "--json"]
-    result = CliRunner().invoke(app, command, catch_exceptions=False)
-    assert result.exit_code == 0, result.stderr
-    tables = json.loads(result.stdout)["tables"]
+    """Three clips, forty questions; `stream evaluate ask` asks three hundred about more."""
+    monkeypatch.setenv("HOI_STREAM_HOME", str(tmp_path))
+    tables = asked_of(3, 40)
     rows = {row["kind"]: row for row in tables["program"]}
     assert rows[ALL]["questions"] >= 35
     for kind in ("plain", "paraphrase"):
         assert rows[kind]["five"]["value"] >= 0.6
     assert rows[ALL]["auroc"]["value"] >= 0.7
-    prior = {row["kind"]: row for row in tables["object prior"]}
-    assert rows[ALL]["first"]["value"] > prior[ALL]["first"]["value"]
+    others = {name: {row["kind"]: row for row in of} for name, of in tables.items()}
+    assert rows[ALL]["first"]["value"] > others["object prior"][ALL]["first"]["value"]
+    assert others["plain CLIP"]["plain"]["five"]["value"] > 0
+    assert others["program over true events"][CONFIGURED]["first"]["value"] >= 0.95
+
+    told = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events/*.db")}
+    assert len(told) == 3
+    lost = min(told)
+    lost.unlink()
+    assert asked_of(3, 40) == tables
+    again = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events/*.db")}
+    assert {path for path in told if again[path] != told[path]} == {lost}
+
+
+def asked_of(clips: int, questions: int) -> dict[str, list[dict[str, Any]]]:
+    command = ["ask", "--clips", str(clips), "--questions", str(questions), "--json"]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    tables: dict[str, list[dict[str, Any]]] = json.loads(result.stdout)["tables"]
+    return tables

@@ -22,6 +22,7 @@ from stream.frames import Beliefs, Frame, Round, ScoredFrame, SmoothedFrame, cha
 from stream.rivals import find_rivals
 from stream.sightings import View
 from stream.smooth import Smoother, Smoothing
+from stream.transitions import TransitionSettings
 
 VERBS = ("hold", "kick", "push")
 VOCABULARY = Vocabulary(
@@ -75,16 +76,19 @@ def told(
     belief: Callable[[float], tuple[float, float, float]],
     thing: Track = lambda _: (150, 200),
     confidence: float = 0.9,
+    transitions: TransitionSettings | None = None,
 ) -> list[Interaction]:
-    rounds = make_events().events(frames(seconds, belief, thing, confidence))
+    rounds = make_events(transitions=transitions).events(frames(seconds, belief, thing, confidence))
     return [change.interaction for round_ in rounds for change in changes_of(round_)]
 
 
-def make_events(sample_seconds: float | None = None) -> EventMaker:
+def make_events(
+    sample_seconds: float | None = None, transitions: TransitionSettings | None = None
+) -> EventMaker:
     return EventMaker(
         VOCABULARY,
         Smoothing.from_dict(VERBS, {}),
-        Lifecycle(not_carry=("push",)),
+        Lifecycle(not_carry=("push",), transitions=transitions or TransitionSettings()),
         bundle="b",
         config="c",
         sample_seconds=sample_seconds,
@@ -158,6 +162,21 @@ def test_a_thing_at_rest_that_is_held_and_leaves_is_picked_up_and_put_down() -> 
     assert up.media_start == pytest.approx(2.2, abs=0.3)
     assert down.media_start == pytest.approx(5.5, abs=0.6)
     assert up.human_track == down.human_track == "gate:0:1"
+
+
+def test_a_thing_that_has_left_its_place_needs_less_belief_to_be_held() -> None:
+    def faint(t: float) -> tuple[float, float, float]:
+        return (0.6 if 1 <= t < 4 else 0.1), 0.0, 0.0
+
+    def path(t: float) -> tuple[float, float]:
+        return (150, 200 - 30 * min(max(t - 1, 0), 2)) if t < 4 else (150, 200)
+
+    settings = TransitionSettings(held=0.75, away=0.5)
+    assert len(ends(told(6, faint, path, transitions=settings), "pick up")) == 1
+    assert len(ends(told(6, faint, path, transitions=settings), "put down")) == 1
+    strict = TransitionSettings(held=0.75, away=0.75)
+    assert not ends(told(6, faint, path, transitions=strict), "pick up")
+    assert not ends(told(6, faint, transitions=settings), "pick up")  # it stays
 
 
 def test_what_is_perhaps_no_thing_is_not_picked_up() -> None:

@@ -15,17 +15,18 @@ from models.bundle import Bundle, Calibration, Manifest, load_bundle, write_mani
 from models.cmmp_scorer import CMMPScorer
 from models.pairs import PairScores
 from models.scorer import load_scorer
-from models.vocabulary import Verb
+from models.vocabulary import Verb, Vocabulary
 from storage.alert_rows import recent_alerts
 from storage.database import make_engine, make_sessions, upgrade
 from storage.names import verbs_seen
+from storage.speech import sentence_pattern
 from storage.standing import Standing, understand_standing
 from storage.standing_rows import all_standing, save_standing
 from storage.words import gerund
 from stream.build import open_run
 from stream.events import EventMaker, Lifecycle
 from stream.frames import Frame, Round, ScoredFrame
-from stream.listening import Listening, sentence_pattern
+from stream.listening import Listening
 from stream.smooth import Smoother, Smoothing
 from tests.conftest import MakeVideo
 from tests.test_cmmp_scorer import BALL, CUP, PERSON, WORDS, picture, tracked
@@ -67,10 +68,20 @@ def test_bundles_without_a_text_tower_say_what_they_cannot_hear() -> None:
     assert listening(["wash", "hold", "pick up"]) == {"wash"}
 
 
+def test_a_small_tower_says_which_words_it_was_never_taught() -> None:
+    bundle = load_bundle("world-eyes")
+    listening = Listening(load_scorer(bundle), bundle.vocabulary)
+    assert listening(["wash", "clutch", "hold"]) == {"wash"}
+
+
 def test_sentences_are_made_as_the_vocabulary_s_are() -> None:
-    assert sentence_pattern(WORDS) == "a person {} a thing"
-    assert sentence_pattern(load_bundle("world").vocabulary) == "a photo of a person {} an object"
+    assert pattern_of(WORDS) == "a person {} a thing"
+    assert pattern_of(load_bundle("world").vocabulary) == "a photo of a person {} an object"
     assert gerund("sit on") == "sitting on"
+
+
+def pattern_of(words: Vocabulary) -> str:
+    return sentence_pattern({verb.name: verb.sentence for verb in words.verbs})
 
 
 def test_beliefs_and_events_grow_with_the_scores() -> None:

@@ -1,6 +1,6 @@
 """Verbs that nobody configured: asked of the pair vectors that are stored."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,14 +20,13 @@ from storage.ask import Answer, OpenVerbs, answer, understand_stored
 from storage.database import make_engine, make_sessions, upgrade
 from storage.pair_vectors import PairVector
 from storage.repository import add_interactions
-from storage.speech import sentence_of
 from storage.track_rows import add_pair_vectors
 from storage.vector_rows import score_vectors
 from tests.test_cmmp_scorer import BALL, CUP, PERSON, SECTION, WORDS, bundle, picture, tracked
 from tests.test_interactions import NOON, make_interaction
 
 __all__ = ["bundle"]  # a fixture
-JUGGLE, THROW = "juggling", "throwing"
+JUGGLE, ASKED = "juggling", ("juggle", "lean on")
 LATER = NOON + timedelta(hours=1)
 
 
@@ -37,8 +36,11 @@ class Spoken:
     def silence(self, bundle: str) -> str | None:
         return None if bundle == "b" else f"bundle {bundle} is not installed"
 
-    def verbs(self, bundle: str) -> Collection[str]:
-        return ("hold",) if bundle == "b" else ()
+    def deaf(self, _bundle: str, sentence: str) -> str | None:
+        return "never taught 'washing'" if "washing" in sentence else None
+
+    def verbs(self, bundle: str) -> Mapping[str, str]:
+        return {"hold": "a person holding an object"} if bundle == "b" else {}
 
     def prototypes(self, bundle: str, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
         assert bundle == "b"
@@ -47,6 +49,9 @@ class Spoken:
     def calibration(self, bundle: str) -> tuple[float, float]:
         assert bundle == "b"
         return 2.0, 0.0
+
+    def smoothing(self, _bundle: str) -> Mapping[str, float]:
+        return {"tau": 0.3, "enter": 0.6}
 
 
 def sample(second: float, juggles: float, throws: float = -5.0, **changes: object) -> PairVector:
@@ -108,7 +113,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sessionma
     engine.dispose()
 
 
-def ask(sessions: sessionmaker[Session], question: str, least: float = 0.5) -> Answer:
+def ask(sessions: sessionmaker[Session], question: str, least: float | None = None) -> Answer:
     known = OpenVerbs(Spoken(), least=least)
     with sessions() as session:
         asked = understand_stored(session, question, now=LATER, open_verbs=known)
@@ -167,6 +172,20 @@ def test_a_threshold_is_the_caller_s(stored: sessionmaker[Session]) -> None:
     assert ask(stored, "did anyone juggle a bench").yes is False
 
 
+def test_a_word_that_the_bundle_never_heard_finds_nothing_and_is_named(
+    stored: sessionmaker[Session],
+) -> None:
+    told = ask(stored, "who washed what")
+    assert (told.rows, told.answerable) == ((), True)
+    assert "never taught 'washing'" in told.summary
+    speech, eyes = BundleSpeech(), load_bundle("world-eyes").hash
+    known = OpenVerbs(speech)
+    wash, clutch = known.sentences(eyes, ["wash", "clutch"])
+    assert speech.deaf(eyes, wash) == "bundle world-eyes was never taught the word 'washing'"
+    assert speech.deaf(eyes, clutch) is None
+    assert all(speech.deaf(eyes, sentence) is None for sentence in speech.verbs(eyes).values())
+
+
 def test_what_is_no_verb_is_not_understood(stored: sessionmaker[Session]) -> None:
     for question in ("who flurbed the cup", "who held the hammer", "who juggled the flurb"):
         assert not ask(stored, question).answerable
@@ -191,7 +210,8 @@ def test_a_verb_asked_later_has_the_logits_it_would_have_had_live(
     bundle: Bundle, tmp_path: Path, sessions: sessionmaker[Session]
 ) -> None:
     """The bound is what rounding the vector to float16 does: half a unit of each product."""
-    verbs = tuple(Verb(v, sentence_of(v)) for v in ("juggle", "lean on"))
+    said = OpenVerbs(BundleSpeech(str(bundle.folder))).sentences(bundle.hash, ASKED)
+    verbs = tuple(map(Verb, ASKED, said))
     live = load_scorer(with_verbs(bundle, tmp_path / "live", verbs))
     rows = [PERSON, CUP, BALL]
     frames = [tracked(rows) for _ in range(3)]

@@ -114,6 +114,10 @@ def test_negation_order_and_counts() -> None:
     assert ask("who held a cup for the longest time").order is Order.LONGEST
     assert ask("how many bottles were put down on camera 2 today").form is Form.THINGS
     assert ask("how many people held a cup").form is Form.PEOPLE
+    assert ask("how many different persons held a cup").form is Form.PEOPLE
+    assert ask("how many different cups did people hold").form is Form.THINGS
+    phones = ask("how many different phones were put down").clause
+    assert phones.verbs == ("put down",)
     assert ask("how often was a cup held").form is Form.TIMES
 
 

@@ -1,7 +1,7 @@
 """Stages `track` and `score`: one bad frame, a full memory, a slower rate of scoring."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -143,3 +143,41 @@ def test_a_pair_is_believed_between_two_scored_frames(tmp_path: Path) -> None:
     beliefs = [float(r.frames[0].beliefs.probabilities[0, 0]) for r in smoothed]
     assert beliefs[14] == beliefs[13], "a frame that was not scored says nothing"
     assert beliefs[26] > beliefs[14] > beliefs[1]
+
+
+def test_rounds_of_files_share_a_pass_and_come_out_as_if_alone(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def remember(items: Sequence[tuple[Image, sv.Detections]]) -> list[PairScores]:
+        sizes.append(len(items))
+        return score_pairs(items)
+
+    def rounds() -> Iterator[Round[TrackedFrame]]:
+        empty = TrackedFrame(frame("gate", 2), sv.Detections.empty())
+        yield from (Round((tracked(0),)), Round((tracked(1),)), Round((empty,)))
+        yield from (Round((tracked(3),)), Round((), ("gate",)), Round((tracked(5),)))
+
+    def run(together: int) -> tuple[list[list[tuple[int, str | None]]], dict[str, int]]:
+        counts = FrameCounts()
+        careful = Careful("score", remember, Quarantine(tmp_path))
+        score = Score(careful, HOLD, counts, {"gate": 25.0}, together=together).score
+        out = [[(f.frame.index, f.gated) for f in round_.frames] for round_ in score(rounds())]
+        return out, counts.gated
+
+    alone = run(1)
+    assert sizes == [1, 1, 1, 1]
+    sizes.clear()
+    assert run(4) == alone
+    assert sizes == [3, 1]
+
+
+def test_what_came_before_an_error_is_scored_before_it(tmp_path: Path) -> None:
+    def rounds() -> Iterator[Round[TrackedFrame]]:
+        yield Round((tracked(0),))
+        raise StreamError("the disk is full")
+
+    score = Score(Careful("score", score_pairs, Quarantine(tmp_path)), HOLD, together=4)
+    out = score.score(rounds())
+    assert next(out).frames[0].gated is None
+    with pytest.raises(StreamError, match="the disk is full"):
+        next(out)

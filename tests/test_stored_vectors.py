@@ -10,27 +10,29 @@ import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from scipy.special import logit
 from sqlalchemy import Engine, delete, event
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage import vector_stretches
+from storage import hopeful_pairs
 from storage.database import make_engine, make_sessions, upgrade
 from storage.filters import Filters
 from storage.interactions import Interaction
 from storage.pair_vectors import PairVector
 from storage.repository import add_interactions
+from storage.smoothing import VerbSmoothing
 from storage.synthetic_vectors import START, STEP, fill_vectors, make_vectors
 from storage.tables import InteractionRow, PairVectorRow
 from storage.track_rows import add_pair_vectors
 from storage.vector_rows import VectorScores, score_vectors
-from storage.windows import find_windows
+from storage.windows import find_windows, least_evidence, smoothed
 from tests.test_interactions import NOON, make_interaction
 from tests.test_open_verbs import ask, sample, stored
 
 __all__ = ["stored"]  # a fixture
 
 PROTOTYPES = np.array([[1, 0, 0.5], [0, 1, -0.5]], np.float32)
-LEAST = 0.75
+SMOOTHING, EVERY = VerbSmoothing(tau=0.3, enter=0.75, bias=0.5), 0.5
 Windows = set[tuple[str, str, float, float, float]]
 
 
@@ -102,8 +104,9 @@ def as_peak(one: Seen) -> Interaction:
 
 
 def windows_of(scores: VectorScores) -> Windows:
-    evidence = scores.logits[:, 0]
-    found = find_windows(scores.pair, scores.seconds, evidence, least=LEAST, apart=3)
+    pair, seconds, evidence = scores.pair, scores.seconds, scores.logits[:, 0]
+    beliefs = smoothed(pair, seconds, evidence, SMOOTHING, EVERY)
+    found = find_windows(pair, seconds, beliefs, SMOOTHING, every=EVERY)
     return {
         (
             *scores.pairs[scores.pair[one.best]],
@@ -182,7 +185,7 @@ def test_windows_are_those_of_brute_force(
             session.execute(delete(table))
         add_pair_vectors(session, vectors=[as_sample(one) for one, peak in rows if not peak])
         add_interactions(session, interactions=[as_peak(one) for one, peak in rows if peak])
-        floor = np.log([LEAST / (1 - LEAST)]) if floors else None
+        floor = np.array([least_evidence(logit(SMOOTHING.enter), SMOOTHING)]) if floors else None
         found = score_vectors(session, "b", PROTOTYPES, filters, floor)
     assert windows_of(found) == windows_of(brute_force([one for one, _ in rows], filters))
 
@@ -217,7 +220,7 @@ def test_postgresql_gives_only_what_can_matter(
     floor = np.sort(exact)[-10:-9]
     with empty() as session:
         some = score_vectors(session, "many", prototype, {}, floor)
-        monkeypatch.setattr(vector_stretches, "MOST_HOPEFUL", 9)
+        monkeypatch.setattr(hopeful_pairs, "MOST_HOPEFUL", 3)
         every = score_vectors(session, "many", prototype, {}, floor)
     assert 10 <= len(some.logits) < 1000
     assert (some.logits >= floor - 1e-3).sum() == (exact >= floor - 1e-3).sum()
@@ -229,8 +232,8 @@ def test_a_question_asks_postgresql_for_no_more(stored: sessionmaker[Session]) -
     said: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *told: said.append(told[2]))
     assert len(ask(stored, "who juggled what").rows) == 4
-    near = [statement for statement in said if "unnest" in statement]
-    assert len(near) == (0 if engine.dialect.name == "sqlite" else 2)  # of every table one
+    some = [statement for statement in said if "string_agg" in statement and "ANY" in statement]
+    assert len(some) == (0 if engine.dialect.name == "sqlite" else 2)  # of every table one
 
 
 def test_what_was_filled_before_is_used_again(empty: sessionmaker[Session]) -> None:

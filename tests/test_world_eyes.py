@@ -24,10 +24,12 @@ from models.training.world_captions import (
     plain_sentence,
     write_captions,
 )
-from models.training.world_clip import BATCH, Progress, train_world_clip, unicl_loss
+from models.training.world_clip import Progress, train_world_clip, unicl_loss
+from models.training.world_clip_batches import ClipFrames
 from models.training.world_frames import RENDERED, render_frames
 from models.world.truth import CLASSES, VERBS, FrameTruth, Instance, PairTruth
 
+BATCH = 8
 DETECTOR = load_bundle("world").path("detector.onnx")
 PERSON_ONE = Instance(1, "person", (100, 50, 150, 200), 0, 0, "red")
 BOX = Instance(2, "box", (110, 100, 140, 130), 0, 0, "blue")
@@ -78,8 +80,7 @@ def test_a_stem_of_the_detector_s_layers_sees_what_the_detector_sees(clips: list
         ConvStem((8, 32, 64, 112), 64).load_detector(DETECTOR)
     learned, random = ConvStem((16, 32, 64, 112), 64), ConvStem((16, 32, 64, 112), 64)
     learned.load_detector(DETECTOR)
-    frames = world_clip._Frames(clips, 0)
-    pictures = frames.batch(0)[0]
+    pictures = ClipFrames(clips, 0, BATCH, 256).batch(0).images
     with torch.no_grad():
         told, guessed = (stem.layers(pictures) for stem in (learned, random))
     assert told.shape == (BATCH, 112, 16, 16)
@@ -116,10 +117,14 @@ def test_eyes_are_made_killed_and_go_on(
         if progress.images == 2 * BATCH:
             raise Killed
 
-    whole = train_world_clip(clips, DETECTOR, tmp_path / "whole.pt", images=3 * BATCH)
+    whole = train_world_clip(clips, DETECTOR, tmp_path / "whole.pt", images=3 * BATCH, batch=BATCH)
     with pytest.raises(Killed):
-        train_world_clip(clips, DETECTOR, tmp_path / "killed.pt", images=3 * BATCH, on_step=die)
-    resumed = train_world_clip(clips, DETECTOR, tmp_path / "killed.pt", images=3 * BATCH)
+        train_world_clip(
+            clips, DETECTOR, tmp_path / "killed.pt", images=3 * BATCH, batch=BATCH, on_step=die
+        )
+    resumed = train_world_clip(
+        clips, DETECTOR, tmp_path / "killed.pt", images=3 * BATCH, batch=BATCH
+    )
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-3, atol=1e-4)
 
@@ -135,7 +140,7 @@ def test_a_bundle_is_made_whose_stored_weights_are_what_was_calibrated(
         clips,
         tmp_path,
         out,
-        budget=Budget(24, BATCH, 48, boxes=3),
+        budget=Budget(24, 64, 96, boxes=3),
         on_progress=lambda name, *_: seen.append(name),
     )
     assert set(seen) == {"CLIP", "CMMP"}
@@ -159,7 +164,7 @@ def test_the_mean_over_combinations_is_that_of_a_hand_count() -> None:
     assert found["hold", "cup"][0] == pytest.approx((1 + 2 / 3) / 2)
     assert found["kick", "box"][0] == pytest.approx(1 / 2)
     assert {count for _, count in found.values()} == {2}
-    report = zero_shot(pairs)
+    report = zero_shot([pairs])
     assert report.seen == pytest.approx(found["hold", "cup"][0])
     assert report.unseen == pytest.approx(found["kick", "box"][0])
     low, high = report.intervals[0]

@@ -134,8 +134,8 @@ def _welcome(url: str) -> None:
 def _show(reply: reads.Reply) -> None:
     if reply.understood:
         st.caption("Understood: " + " · ".join(reply.understood))
-    if reply.not_understood:
-        st.warning("Not understood: " + ", ".join(reply.not_understood))
+    if reply.missing:
+        st.warning(reply.missing[:1].upper() + reply.missing[1:])
     if not reply.answerable:
         return
     if reply.table.empty:

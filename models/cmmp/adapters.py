@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from models.cmmp.attention import attend
+
 WIDTH = 64
 HEADS = 2
 DROPOUT = 0.1
@@ -31,9 +33,7 @@ class Adapter(nn.Module):
 
     def decode(self, hidden: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
         """Tokens (B, L, 64) attend to instances (B, N, 64); padding (B, N), True = ignore."""
-        seen, _ = self.attention(
-            hidden, context, context, key_padding_mask=padding, need_weights=False
-        )
+        seen = attend(self.attention, hidden, context, padding)
         hidden = self.norm2(hidden + self.dropout(seen))  # (B, L, 64)
         inner = self.linear2(self.dropout(self.linear1(hidden).relu()))
         out: Tensor = self.norm3(hidden + self.dropout(inner))

@@ -6,6 +6,7 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
 from models.cmmp.adapters import Adapter
+from models.cmmp.attention import attend
 
 
 def project(visual: VisionTransformer, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,7 +38,9 @@ class ImageEncoder(nn.Module):
         """For each block what its adapter adds and what it gives out, (B, L, W) both."""
         for adapter, block in zip(self.adapters, self.visual.transformer.resblocks, strict=True):
             added = adapter(x, context, padding)
-            x = block(x + added)
+            x = x + added
+            x = x + block.ls_1(attend(block.attn, block.ln_1(x), None))
+            x = x + block.ls_2(block.mlp(block.ln_2(x)))
             yield added, x
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,9 @@
 Boxes are xyxy in the squashed S x S frame of the CLIP image and are never clipped to it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -77,3 +79,17 @@ def pair_indices(humans: int, count: int, device: torch.device | None = None) ->
         torch.arange(humans, device=device), torch.arange(count, device=device), indexing="ij"
     )
     return torch.stack([human[human != other], other[human != other]])
+
+
+def stack_instances(
+    instances: Sequence[Instances], pairings: Sequence[Tensor]
+) -> tuple[Instances, Tensor]:
+    """Those of several images below each other, and their pairs (2, P) as rows of the whole."""
+    together = Instances(
+        torch.cat([each.boxes for each in instances]),
+        torch.cat([each.scores for each in instances]),
+        torch.cat([each.labels for each in instances]),
+    )
+    starts = accumulate((len(each) for each in instances[:-1]), initial=0)
+    shifted = [pairing + start for pairing, start in zip(pairings, starts, strict=True)]
+    return together, torch.cat(shifted, 1)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.cmmp.encoder import ImageEncoder
 from models.cmmp.geometry import Geometry
-from models.cmmp.instances import HUMAN, Instances, pair_indices
+from models.cmmp.instances import HUMAN, Instances, pair_indices, stack_instances
 from models.cmmp.priors import Priors
 from models.cmmp.prompts import (
     Dataset,
@@ -24,7 +24,7 @@ from models.cmmp.prompts import (
     load_sentences,
     prompt_tokens,
 )
-from models.cmmp.regions import region_bins, region_means, union_boxes, unit
+from models.cmmp.regions import batch_region_means, region_means, union_boxes, unit
 from models.cmmp.stem import ConvStem
 from models.errors import ModelError
 from models.text import TokenTable, encode_embedded
@@ -194,7 +194,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Regions:
-    """Pooled features of one image, before L2 normalisation (1.8)."""
+    """Pooled features before L2 normalisation (1.8), of one image or of all images of a batch."""
 
     instances: Instances
     pairing: Tensor  # (2, P)
@@ -296,16 +296,27 @@ class CMMP(nn.Module):
             instances,
             pairing,
             unions,
-            self._means(feature_map, boxes),
-            self._means(feature_map, unions),
+            region_means(feature_map, boxes, self.config.image_size),
+            region_means(feature_map, unions, self.config.image_size),
         )
 
-    def _means(self, feature_map: Tensor, boxes: Tensor) -> Tensor:
-        if not self.training:
-            return region_means(feature_map, boxes, self.config.image_size)
-        bins = self.region_dropout(region_bins(feature_map, boxes, self.config.image_size))
-        means: Tensor = bins.mean((2, 3))
-        return means
+    def pool_batch(
+        self, feature_maps: Tensor, instances: Sequence[Instances], pairings: Sequence[Tensor]
+    ) -> Regions:
+        """`pool` of several images at once, without dropout: (B, D, g, g), one (2, P) an image."""
+        together, pairing = stack_instances(instances, pairings)
+        unions = union_boxes(together.boxes[pairing[0]], together.boxes[pairing[1]])
+        own = torch.split(unions, [each.shape[1] for each in pairings])
+        boxes = [torch.cat([each.boxes, more]) for each, more in zip(instances, own, strict=True)]
+        means = batch_region_means(feature_maps, boxes, self.config.image_size)
+        parts = list(zip(means, instances, strict=True))
+        return Regions(
+            together,
+            pairing,
+            unions,
+            torch.cat([every[: len(each)] for every, each in parts]),
+            torch.cat([every[len(each) :] for every, each in parts]),
+        )
 
     def pair_vectors(self, regions: Regions) -> Tensor:
         """q (P, D) = s_H h W_H + s_O o W_O + s_T u [+ g]; the products are taken per instance."""

@@ -23,9 +23,18 @@ def detector_size(width: int, height: int) -> tuple[int, int]:
 
 def normalise(image: Image.Image) -> Tensor:
     """RGB image -> (3, H, W) float32 with ImageNet's mean and deviation taken out."""
-    pixels = torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1)  # (3, H, W)
-    mean = torch.tensor(MEAN).view(3, 1, 1)
-    return (pixels.float() / 255 - mean) / torch.tensor(STD).view(3, 1, 1)
+    return normalise_pixels(read_pixels(image))
+
+
+def read_pixels(image: Image.Image) -> Tensor:
+    """RGB image -> (3, H, W) uint8."""
+    return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1)
+
+
+def normalise_pixels(pixels: Tensor) -> Tensor:
+    """(..., 3, H, W) uint8 -> float32 with ImageNet's mean and deviation taken out."""
+    mean, std = (pixels.new_tensor(c, dtype=torch.float32).view(3, 1, 1) for c in (MEAN, STD))
+    return (pixels.float() / 255 - mean) / std
 
 
 def prepare_image(image: Image.Image, side: int) -> tuple[Tensor, Tensor]:

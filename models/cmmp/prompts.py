@@ -13,7 +13,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 
 from models.errors import ModelError
-from models.text import TextTower, encode_branches, encode_tokens
+from models.text import TextTower, TokenTable, encode_branches, encode_tokens
 
 FOLDER = Path(__file__).parents[1] / "vocabularies"
 CONTEXT = 24  # learned vectors before a sentence
@@ -101,6 +101,15 @@ class PromptLearner(nn.Module):
     def join(self, prefix: Tensor, suffix: Tensor) -> Tensor:
         """Start (n, 1, Wt), context, and sentence with its end (n, 52, Wt) -> (n, 77, Wt)."""
         return torch.cat([prefix, self.ctx.expand(len(prefix), -1, -1), suffix], dim=1)
+
+    def unheard(self, clip: TextTower, sentence: str) -> str:
+        """Its words that a small tower was never taught, which say nothing to it; "": none."""
+        table, start = clip.token_embedding, 1 + len(self.ctx)
+        if not isinstance(table, TokenTable):
+            return ""
+        tokens = prompt_tokens([sentence], len(self.ctx))[0]
+        said = tokens[start : int(tokens.argmax())].to(table.rows.device)
+        return str(tokenizer().decode(said[~table.knows(said)].tolist())).strip()
 
     def forward(self, clip: TextTower, sentences: Sequence[str]) -> Tensor:
         """Sentences -> prototypes (n, D), not of unit length; their common start is heard once."""

@@ -4,6 +4,8 @@ Bilinear taps and the rule for samples outside the map factorise over the two ax
 over all samples of a box is one row of weights per axis.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torchvision.ops import roi_align
@@ -42,18 +44,33 @@ def axis_weights(start: Tensor, end: Tensor, cells: int, scale: float) -> Tensor
 
 def region_means(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
     """Feature map (D, g, g) and xyxy boxes (N, 4) in the S-frame -> means (N, D)."""
-    dim, high, wide = feature_map.shape
-    x1, y1, x2, y2 = boxes.unbind(-1)
-    down = axis_weights(y1, y2, high, high / side)  # (N, g)
-    across = axis_weights(x1, x2, wide, wide / side)  # (N, g)
-    weights = (down[:, :, None] * across[:, None, :]).flatten(1)  # (N, g * g)
-    return weights.to(feature_map.dtype) @ feature_map.reshape(dim, -1).T
+    return batch_region_means(feature_map[None], [boxes], side)[0]
 
 
-def region_bins(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """What `region_means` are the means of: (N, D, 7, 7); for dropout in training."""
-    scale = feature_map.shape[-1] / side
-    bins: Tensor = roi_align(feature_map[None], [boxes], BINS, spatial_scale=scale, aligned=True)
+def batch_region_means(
+    feature_maps: Tensor, boxes: Sequence[Tensor], side: int
+) -> tuple[Tensor, ...]:
+    """Feature maps (B, D, g, g) and the boxes (N, 4) of each -> means (N, D) of each.
+
+    The weights of all boxes are made at once: they are many small operations, whatever their size.
+    """
+    high, wide = feature_maps.shape[2:]
+    x1, y1, x2, y2 = torch.cat(list(boxes)).unbind(-1)
+    down = axis_weights(y1, y2, high, high / side)  # (all N, g)
+    across = axis_weights(x1, x2, wide, wide / side)  # (all N, g)
+    weights = (down[:, :, None] * across[:, None, :]).flatten(1)  # (all N, g * g)
+    rows = torch.split(weights.to(feature_maps.dtype), [len(each) for each in boxes])
+    cells = feature_maps.flatten(2).transpose(1, 2)  # (B, g * g, D)
+    return tuple(own @ values for own, values in zip(rows, cells, strict=True))
+
+
+def region_bins(feature_maps: Tensor, boxes: Sequence[Tensor], side: int) -> Tensor:
+    """What `region_means` are the means of, for dropout in training.
+
+    Feature maps (B, D, g, g) and the boxes (N, 4) of each -> (all N, D, 7, 7).
+    """
+    scale = feature_maps.shape[-1] / side
+    bins: Tensor = roi_align(feature_maps, list(boxes), BINS, spatial_scale=scale, aligned=True)
     return bins
 
 

@@ -67,13 +67,14 @@ class SkippedImages:
         try:
             return dataset.image(index)
         except ModelError as error:
-            key = dataset.keys[index]
-            if key not in self.reasons:
-                self.reasons[key] = str(error)
-                self._tell(str(error))
+            self.add(dataset.keys[index], str(error))
             return None
 
-    def _tell(self, reason: str) -> None:
+    def add(self, key: str, reason: str) -> None:
+        """One more that could not be read."""
+        if key in self.reasons:
+            return
+        self.reasons[key] = reason
         if len(self.reasons) <= _TOLD:
             logger.warning("%s; skipped", reason)
         elif len(self.reasons) == _TOLD + 1:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from models.datasets.examples import Floats, Image, Pairs
 from models.errors import ModelError
-from models.training.world_frames import HELD_OUT, RENDERED_TO_INPUT, decode, read_clip
+from models.training.world_frames import HELD_OUT, RENDERED_TO_INPUT, decode, read_clip, read_jpegs
 from models.vocabulary import Verb, Vocabulary
 from models.world.truth import (
     ACTS,
@@ -19,6 +19,7 @@ from models.world.truth import (
     MOMENT_VERBS,
     PICK_UP,
     UNSEEN,
+    UNSEEN_VERBS,
     VERBS,
     FrameTruth,
 )
@@ -26,16 +27,23 @@ from models.world.truth import (
 logger = logging.getLogger(__name__)
 
 HIDDEN = 0.75  # occluded more than this: no detector finds it
-SETTINGS = ("default", "unseen_pairs")
+# What a training of each setting is not told: (verb, class).
+SETTINGS: dict[str, frozenset[tuple[str, str]]] = {
+    "default": frozenset(),
+    "unseen_pairs": UNSEEN,
+    "unseen_verbs": frozenset((verb, thing) for verb in UNSEEN_VERBS for thing in ACTS[verb]),
+}
 
 
 class WorldFrames:
     """An `HOIDataset` of the frames in which somebody does something; keys are `seed:frame`."""
 
     def __init__(self, clips: Sequence[Path], setting: str) -> None:
-        self.vocabulary = world_vocabulary(without_unseen=setting == "unseen_pairs")
+        hidden = SETTINGS[setting]
+        self.vocabulary = world_vocabulary(hidden)
         self._places: list[tuple[Path, int]] = []
         self._pairs: list[Pairs] = []
+        self._visible: list[tuple[Floats, list[str]]] = []
         for path in clips:
             try:
                 truths = _read(path)[1]
@@ -43,10 +51,11 @@ class WorldFrames:
                 logger.warning("%s; skipped", error)
                 continue
             for row, truth in enumerate(truths):
-                pairs = _pairs(truth, without_unseen=setting == "unseen_pairs")
+                pairs = _pairs(truth, hidden)
                 if len(pairs.verbs):
                     self._places.append((path, row))
                     self._pairs.append(pairs)
+                    self._visible.append(_seen(truth))
         self.keys: Sequence[str] = [f"{path.stem}:{row}" for path, row in self._places]
 
     def pairs(self, index: int) -> Pairs:
@@ -54,32 +63,35 @@ class WorldFrames:
 
     def visible(self, index: int) -> tuple[Floats, list[str]]:
         """Boxes (N, 4) in pixels and classes of everyone and everything not too hidden."""
-        path, row = self._places[index]
-        seen = [i for i in _read(path)[1][row].instances if i.occlusion <= HIDDEN]
-        boxes = np.array([i.box for i in seen], np.float32).reshape(-1, 4)
-        return boxes * np.float32(RENDERED_TO_INPUT), [i.class_name for i in seen]
+        return self._visible[index]
 
     def image(self, index: int) -> Image:
         path, row = self._places[index]
-        return decode(_read(path)[0][row])
+        return decode(_jpegs(path)[row])
+
+
+def find_setting(name: str) -> frozenset[tuple[str, str]]:
+    """What it hides. Raises ModelError for an unknown one."""
+    if name not in SETTINGS:
+        raise ModelError(f"the world has no setting {name!r}: {', '.join(SETTINGS)}")
+    return SETTINGS[name]
 
 
 def open_world(folder: Path, split: str, setting: str) -> WorldFrames:
     """Clips of `folder`: `test` those with a held-out seed, `train` all others.
 
-    `unseen_pairs` drops the annotations of `models.world.truth.UNSEEN` from training.
+    A setting drops the annotations of `SETTINGS` from training.
     """
-    if setting not in SETTINGS:
-        raise ModelError(f"the world has no setting {setting!r}: {', '.join(SETTINGS)}")
+    find_setting(setting)
     clips = sorted(path for path in folder.glob("*.npz") if path.stem.isdigit())
     clips = [path for path in clips if (int(path.stem) in HELD_OUT) == (split == "test")]
     if not clips:
         raise ModelError(f"{folder}: no {split} clips (SEED.npz, made by render_frames)")
-    return WorldFrames(clips, setting if split == "train" else SETTINGS[0])
+    return WorldFrames(clips, setting if split == "train" else "default")
 
 
-def world_vocabulary(*, without_unseen: bool = False) -> Vocabulary:
-    """The world's verbs and things; every act may be done with its things alone."""
+def world_vocabulary(hidden: frozenset[tuple[str, str]] = frozenset()) -> Vocabulary:
+    """The world's verbs and things; every act may be done with its things alone, if not hidden."""
     things = CLASSES[1:]
     done = {PICK_UP: ACTS["hold"], **ACTS}
     verbs = tuple(
@@ -88,16 +100,18 @@ def world_vocabulary(*, without_unseen: bool = False) -> Vocabulary:
     )
     allowed = tuple(
         tuple(
-            v
-            for v, name in enumerate(VERBS)
-            if thing in done[name] and not (without_unseen and (name, thing) in UNSEEN)
+            v for v, name in enumerate(VERBS) if thing in done[name] and (name, thing) not in hidden
         )
         for thing in things
     )
     return Vocabulary("world", verbs, things, allowed)
 
 
-@lru_cache(maxsize=128)  # clips; 0.2 MB each
+@lru_cache(maxsize=128)  # clips; 0.1 MB each
+def _jpegs(path: Path) -> list[npt.NDArray[np.uint8]]:
+    return read_jpegs(path)
+
+
 def _read(path: Path) -> tuple[list[npt.NDArray[np.uint8]], list[FrameTruth]]:
     try:
         return read_clip(path)
@@ -105,7 +119,14 @@ def _read(path: Path) -> tuple[list[npt.NDArray[np.uint8]], list[FrameTruth]]:
         raise ModelError(f"{path}: damaged clip; delete it and render it again") from error
 
 
-def _pairs(truth: FrameTruth, *, without_unseen: bool) -> Pairs:
+def _seen(truth: FrameTruth) -> tuple[Floats, list[str]]:
+    """Boxes (N, 4) in pixels of the stored picture, classes."""
+    seen = [i for i in truth.instances if i.occlusion <= HIDDEN]
+    boxes = np.array([i.box for i in seen], np.float32).reshape(-1, 4)
+    return boxes * np.float32(RENDERED_TO_INPUT), [i.class_name for i in seen]
+
+
+def _pairs(truth: FrameTruth, hidden: frozenset[tuple[str, str]]) -> Pairs:
     """What visible persons do with visible things, boxes in pixels of the stored picture."""
     seen = {i.id: i for i in truth.instances if i.occlusion <= HIDDEN}
     rows = [
@@ -113,7 +134,7 @@ def _pairs(truth: FrameTruth, *, without_unseen: bool) -> Pairs:
         for pair in truth.pairs
         if pair.human in seen and pair.object in seen
         for verb in pair.verbs
-        if not (without_unseen and (verb, seen[pair.object].class_name) in UNSEEN)
+        if (verb, seen[pair.object].class_name) not in hidden
     ]
     scale = np.float32(RENDERED_TO_INPUT)
     return Pairs(

@@ -61,9 +61,12 @@ class Maker:
         """`open_verbs`: the program's vocabulary lacks these; asked for in one kind alone."""
         self.diary, self.now, self.rng = diary, now, random.Random(seed)
         self._open_verbs = open_verbs
-        seen = [one for one in diary.happenings if one.seen]
-        self.configured = [one for one in seen if one.verb not in open_verbs]
-        self.open = [one for one in seen if one.verb in open_verbs]
+        self.configured = [one for one in diary.happenings if self.is_configured(one)]
+        self.open = diary.where(lambda one: one.seen and one.verb in open_verbs)
+
+    def is_configured(self, one: Happening) -> bool:
+        """Could be seen, and the program has the verb."""
+        return one.seen and one.verb not in self._open_verbs
 
     def some(self, kind: str, drafts: Drafts, number: int, taken: set[str]) -> Iterator[Asked]:
         """So many different ones, or as many as there are."""

@@ -17,7 +17,7 @@ class Relations:
     """Drafts with a second clause."""
 
     def __init__(self, maker: Maker) -> None:
-        self._maker, self._rng = maker, maker.rng
+        self._maker, self._diary, self._rng = maker, maker.diary, maker.rng
 
     def order(self) -> Draft | None:
         ways = (self._then, self._after, self._before, self._while, self._never_after, self._end)
@@ -31,8 +31,8 @@ class Relations:
         first = self._rng.choice(self._maker.configured)
         others = [
             other
-            for other in self._maker.configured
-            if other.who == first.who
+            for other in self._diary.of_person(first)
+            if self._maker.is_configured(other)
             and other.what != first.what
             and (_meanwhile(first, other) if overlapping else other.start > first.start + _CLEAR)
         ]
@@ -70,7 +70,7 @@ class Relations:
         text = f"who was {self._form('gerund', a)} while {self._form('gerund', b)}"
 
         def also(h: Happening) -> bool:
-            others = (o for o in self._of_same(h) if o is not h)
+            others = (o for o in self._diary.of_person(h) if o is not h)
             return any(known(o) and _meanwhile(h, o) for o in others)
 
         return self._draft(text, a, self._with(a, also))
@@ -83,14 +83,14 @@ class Relations:
         text = f"who {self._form('past', a)} but did not {self._form('base', b)} afterwards"
 
         def never(h: Happening) -> bool:
-            return not any(known(o) and o.start > h.start for o in self._of_same(h))
+            return not any(known(o) and o.start > h.start for o in self._diary.of_person(h))
 
         return self._draft(text, a, self._with(a, never))
 
     def _end(self) -> Draft | None:
         """The first or the last time."""
         one = self._rng.choice(self._maker.configured)
-        every = self._maker.diary.where(done(one.verb, one.thing_class))
+        every = self._diary.where(done(one.verb, one.thing_class))
         which = self._rng.choice(("first", "last"))
         extreme = every[0] if which == "first" else every[-1]
         if not extreme.seen:
@@ -106,7 +106,7 @@ class Relations:
             looks = h.thing_class, h.thing_colour
             return h.verb in CUSTODY_VERBS and looks == (one.thing_class, one.thing_colour)
 
-        last = max(self._maker.diary.where(same), key=lambda h: h.end)
+        last = max(self._diary.where(same), key=lambda h: h.end)
         noun = f"the {self._maker.spelled(one.thing_colour)} {one.thing_class}"
         text = self._rng.choice(("who had {} last", "who was the last to have {}")).format(noun)
         return self._draft(
@@ -133,7 +133,7 @@ class Relations:
         let_go = done(LETTING_GO, one.thing_class)
 
         def left(h: Happening) -> bool:
-            later = (o for o in self._with_it(h) if o.start > h.start)
+            later = (o for o in self._diary.with_thing(h) if o.start > h.start)
             return let_go(h) and not any(o.verb in CUSTODY_VERBS for o in later)
 
         return self._draft(text, one, left)
@@ -145,7 +145,7 @@ class Relations:
         known = done(PICK_UP, one.thing_class)
 
         def taken(h: Happening) -> bool:
-            earlier = (o for o in self._with_it(h) if o.who != h.who and o.start < h.start)
+            earlier = (o for o in self._diary.with_thing(h) if o.who != h.who and o.start < h.start)
             return known(h) and any(o.verb == LETTING_GO for o in earlier)
 
         return self._draft(text, one, taken)
@@ -160,7 +160,7 @@ class Relations:
             and o.who != h.who
             and o.start > h.start
             and -_CLEAR <= o.start - h.end <= _HANDED
-            for o in self._with_it(h)
+            for o in self._diary.with_thing(h)
         )
 
     def _with(self, one: Happening, also: Test) -> Test:
@@ -171,7 +171,7 @@ class Relations:
         known = done(b.verb, b.thing_class)
 
         def later(h: Happening) -> bool:
-            others = (o for o in self._of_same(h) if o.start - h.start > 0)
+            others = (o for o in self._diary.of_person(h) if o.start - h.start > 0)
             return any(known(o) and o.start - h.end <= _APART for o in others)
 
         return later
@@ -180,16 +180,10 @@ class Relations:
         known = done(a.verb, a.thing_class)
 
         def earlier(h: Happening) -> bool:
-            others = (o for o in self._of_same(h) if o.start < h.start)
+            others = (o for o in self._diary.of_person(h) if o.start < h.start)
             return any(known(o) and h.start - o.end <= within for o in others)
 
         return earlier
-
-    def _of_same(self, h: Happening) -> list[Happening]:
-        return [o for o in self._maker.diary.happenings if o.who == h.who]
-
-    def _with_it(self, h: Happening) -> list[Happening]:
-        return [o for o in self._maker.diary.happenings if o.what == h.what]
 
     def _form(self, form: str, one: Happening) -> str:
         said: str = getattr(words.WORDS[one.verb], form)

@@ -4,10 +4,12 @@ Nothing here knows how questions are parsed or stored; a condition is a plain fu
 happening.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from models.evaluation.detection import HIDDEN
 from models.evaluation.events import box_iou
@@ -70,14 +72,29 @@ class Diary:
         """`clips`: camera, seconds since 1970 of the first frame, truth."""
         self._began: dict[int, float] = {}
         self._frames: dict[int, tuple[FrameTruth, ...]] = {}
+        self._seconds: dict[int, npt.NDArray[np.float64]] = {}  # of the frames
         self.happenings: list[Happening] = []
         for camera, began, truth in clips:
             self._began[truth.seed], self._frames[truth.seed] = began, truth.frames
+            self._seconds[truth.seed] = np.array([frame.seconds for frame in truth.frames])
             self.happenings += _happenings(camera, began, truth)
         self.happenings.sort(key=lambda one: (one.start, one.camera, one.verb, one.end))
+        self._of_person: dict[tuple[int, int], list[Happening]] = defaultdict(list)
+        self._with_thing: dict[tuple[int, int], list[Happening]] = defaultdict(list)
+        for one in self.happenings:
+            self._of_person[one.who].append(one)
+            self._with_thing[one.what].append(one)
 
     def where(self, test: Test) -> list[Happening]:
         return [one for one in self.happenings if test(one)]
+
+    def of_person(self, one: Happening) -> Sequence[Happening]:
+        """All that the same person did, itself included, in the order of time."""
+        return self._of_person[one.who]
+
+    def with_thing(self, one: Happening) -> Sequence[Happening]:
+        """All that was done with the same thing."""
+        return self._with_thing[one.what]
 
     def shows(self, found: Found, one: Happening) -> bool:
         """Is the row this happening: camera, time, and both boxes on the true two?"""
@@ -94,8 +111,7 @@ class Diary:
     def at(self, clip: int, when: float) -> Mapping[int, Instance]:
         """Who and what was visible in the frame nearest to a time."""
         frames = self._frames[clip]
-        seconds = np.array([frame.seconds for frame in frames])
-        nearest = int(np.abs(seconds - (when - self._began[clip])).argmin())
+        nearest = int(np.abs(self._seconds[clip] - (when - self._began[clip])).argmin())
         return {instance.id: instance for instance in frames[nearest].instances}
 
 

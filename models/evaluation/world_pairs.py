@@ -4,6 +4,7 @@ Per (verb, class) the average precision over all near pairs with a thing of that
 of these over the combinations that training saw, and over those that were held out.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _LEAST = 2  # positives; a combination with fewer tells nothing
 _DRAWS = 1000  # of the bootstrap, by clip
 
 Bools = npt.NDArray[np.bool_]
+Doubles = npt.NDArray[np.float64]
+Hidden = frozenset[tuple[str, str]]  # (verb, class)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,32 +104,37 @@ def classes_of(found: sv.Detections, tracks: Ints, vocabulary: Vocabulary) -> In
     return np.array([vocabulary.objects.index(names[t]) for t in tracks.tolist()], np.int64)
 
 
-def zero_shot(pairs: ScoredPairs, *, seed: int = 0) -> ZeroShot:
-    """Means over combinations, with intervals by drawing clips anew."""
-    cells = list(_cells(world_vocabulary(), pairs))
-    seen, unseen = _means(cells, pairs, np.ones(len(pairs.clips), np.int64))
+def zero_shot(
+    runs: Sequence[ScoredPairs], hidden: Hidden = UNSEEN, *, draws: int = _DRAWS, seed: int = 0
+) -> ZeroShot:
+    """Means over the combinations and over `runs`, which scored the same pairs after trainings
+    with other seeds; intervals by drawing clips anew."""
     rng = np.random.default_rng(seed)
-    count = int(pairs.clips.max(initial=0)) + 1
-    drawn = []
-    for _ in range(_DRAWS):
-        times = np.bincount(rng.integers(count, size=count), minlength=count)
-        s, u = _means(cells, pairs, times[pairs.clips])
-        drawn.append((s, u, harmonic_mean(s, u)))
-    low, high = np.nanpercentile(np.array(drawn), (2.5, 97.5), axis=0)
-    return ZeroShot(seen, unseen, tuple(zip(low.tolist(), high.tolist(), strict=True)))
+    count = int(runs[0].clips.max(initial=0)) + 1
+    times = [np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(draws)]
+    drawn = np.array([np.ones(count, np.int64), *times])  # (draws + 1, clips)
+    means = np.mean([_means(run, hidden, drawn) for run in runs], 0)  # (2, draws + 1)
+    seen, unseen = means
+    hm = np.divide(2 * seen * unseen, seen + unseen, out=np.zeros_like(seen), where=seen > 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nothing was held out in these clips
+        low, high = np.nanpercentile(np.array([seen, unseen, hm])[:, 1:], (2.5, 97.5), axis=1)
+    return ZeroShot(
+        float(seen[0]), float(unseen[0]), tuple(zip(low.tolist(), high.tolist(), strict=True))
+    )
 
 
 def average_precisions(pairs: ScoredPairs) -> dict[tuple[str, str], tuple[float, int]]:
     """(verb, class) -> average precision, positives."""
     vocabulary = world_vocabulary()
     names = vocabulary.verb_names
-    ones = np.ones(len(pairs.clips), np.int64)
     return {
         (names[verb], vocabulary.objects[thing]): (
-            _ap(rows, verb, pairs, ones),
-            int(pairs.labels[rows, verb].sum()),
+            area_ap(pairs.logits[rows, verb], hits, int(hits.sum())),
+            int(hits.sum()),
         )
-        for verb, thing, rows, _ in _cells(vocabulary, pairs)
+        for verb, thing, rows in _cells(vocabulary, pairs)
+        for hits in [pairs.labels[rows, verb]]
     }
 
 
@@ -134,29 +142,39 @@ def harmonic_mean(seen: float, unseen: float) -> float:
     return 2 * seen * unseen / (seen + unseen) if seen + unseen > 0 else 0.0
 
 
-def _cells(vocabulary: Vocabulary, pairs: ScoredPairs) -> Iterator[tuple[int, int, Ints, bool]]:
-    """Verb, class, rows of the class's pairs by falling score, held out or not."""
+def _cells(vocabulary: Vocabulary, pairs: ScoredPairs) -> Iterator[tuple[int, int, Ints]]:
+    """Verb, class, rows of the class's pairs."""
     for thing, verbs in enumerate(vocabulary.allowed):
         rows = np.flatnonzero(pairs.classes == thing)
         for verb in verbs:
             if pairs.labels[rows, verb].sum() < _LEAST:
                 continue
-            held_out = (vocabulary.verb_names[verb], vocabulary.objects[thing]) in UNSEEN
-            yield verb, thing, rows, held_out
+            yield verb, thing, rows
 
 
-def _means(
-    cells: Sequence[tuple[int, int, Ints, bool]], pairs: ScoredPairs, times: Ints
-) -> tuple[float, float]:
-    """Of the seen and of the held-out combinations, each pair counted `times` (P,)."""
-    groups: tuple[list[float], list[float]] = ([], [])
-    for verb, _, rows, held_out in cells:
-        groups[held_out].append(_ap(rows, verb, pairs, times))
-    seen, unseen = (float(np.nanmean(group)) if group else float("nan") for group in groups)
-    return seen, unseen
+def _means(pairs: ScoredPairs, hidden: Hidden, drawn: Ints) -> Doubles:
+    """(2, draws): of seen and of held-out combinations; clips count as `drawn` (draws, C)."""
+    vocabulary = world_vocabulary()
+    groups: tuple[list[Doubles], list[Doubles]] = ([], [])
+    for verb, thing, rows in _cells(vocabulary, pairs):
+        held_out = (vocabulary.verb_names[verb], vocabulary.objects[thing]) in hidden
+        groups[held_out].append(_drawn_ap(pairs, verb, rows, drawn))
+    empty = np.full(len(drawn), np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a combination that a draw left out
+        return np.array([np.nanmean(group, 0) if group else empty for group in groups])
 
 
-def _ap(rows: Ints, verb: int, pairs: ScoredPairs, times: Ints) -> float:
-    drawn = np.repeat(rows, times[rows])
-    hits = pairs.labels[drawn, verb]
-    return area_ap(pairs.logits[drawn, verb], hits, int(hits.sum()))
+def _drawn_ap(pairs: ScoredPairs, verb: int, rows: Ints, drawn: Ints) -> Doubles:
+    """(draws,): what `area_ap` gives where each pair counts as often as its clip was drawn."""
+    scores, hits = pairs.logits[rows, verb], pairs.labels[rows, verb]
+    order = np.lexsort((hits, -scores))
+    times = drawn[:, pairs.clips[rows[order]]]  # (draws, R)
+    hit = times * hits[order]
+    found, told = hit.cumsum(1), times.cumsum(1)
+    precision = np.divide(found, told, out=np.zeros(found.shape), where=told > 0)
+    envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+    total = found[:, -1]
+    sums = (hit * envelope).sum(1)
+    ap: Doubles = np.divide(sums, total, out=np.full(len(drawn), np.nan), where=total > 0)
+    return ap

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.cmmp.instances import pair_indices
 from models.cmmp.network import CMMP
 from models.device import choose_device
 from models.errors import ModelError
 from models.geometry import pair_geometry
 from models.training.checkpoints import load_checkpoint, save_checkpoint
+from models.training.cmmp_batches import Batch, join_examples
 from models.training.cmmp_examples import CMMPExamples, Example
 from models.training.cmmp_step import Losses
 from models.training.loading import load_ahead
@@ -42,6 +42,7 @@ class Plan:
     rate: float = 1e-3
     drop_every: int = 10  # epochs after which the rate falls to a tenth
     mixed: bool = True  # towers in 16 bits where the device has such in hardware
+    still: tuple[str, ...] = ()  # starts of the names of weights that are not learned
     save_every: int = 200  # steps
 
 
@@ -78,8 +79,7 @@ def train_cmmp(
     run.resume()
     with closing(load_ahead(run.make, run.requests())) as batches:
         for batch in batches:
-            report = run.advance([one for one in batch if one is not None])
-            on_step(report)
+            on_step(run.advance(batch))
             if run.step % plan.save_every == 0 or run.step == run.steps:
                 run.save()
     model.encode_texts()
@@ -107,6 +107,9 @@ class _Run:
         model.clip.requires_grad_(False).eval()
         if model.config.free_prototypes:  # no sentence is heard
             model.prompts.requires_grad_(False)
+        for name, weight in model.named_parameters():
+            if name.startswith(plan.still):
+                weight.requires_grad_(False)
         self._learned = [weight for weight in model.parameters() if weight.requires_grad]
         self._optimiser = torch.optim.AdamW(self._learned, plan.rate, weight_decay=_DECAY)
         seen = examples.seen(*model.validity.shape)
@@ -127,11 +130,23 @@ class _Run:
             rows = order[place * self._plan.batch :][: self._plan.batch]
             yield self._ranks.share([_Request(int(row), step, i) for i, row in enumerate(rows)])
 
-    def make(self, request: _Request) -> Example | None:
+    def make(self, requests: Sequence[_Request]) -> Batch:
+        """By another process: unreadable pictures are told by the batch."""
+        made, unreadable = [], {}
+        for one in requests:
+            try:
+                made.append(self._example(one))
+            except ModelError as error:
+                unreadable[self._examples.key(one.row)] = str(error)
+        return join_examples(made, len(self._model.prototypes), unreadable)
+
+    def _example(self, request: _Request) -> Example:
         rng = np.random.default_rng([self._plan.seed, request.step, request.place])
         return self._examples.example(request.row, rng)
 
-    def advance(self, batch: Sequence[Example]) -> StepReport:
+    def advance(self, batch: Batch) -> StepReport:
+        for key, reason in batch.unreadable.items():
+            self._examples.skipped.add(key, reason)
         rng = np.random.default_rng([self._plan.seed, self.step, self._ranks.rank, 1])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout
         rate = self._plan.rate * 0.1 ** (self.step // self._per_epoch // self._plan.drop_every)
@@ -205,8 +220,6 @@ class _Run:
         size = torch.full((2,), float(self._model.config.image_size))
         count = min(_MEASURED, len(self._examples))
         for row in np.linspace(0, len(self._examples) - 1, count).astype(int).tolist():
-            one = self.make(_Request(row, 0, row))
-            if one is not None and one.has_pairs:
-                boxes, humans = one.instances.boxes, one.instances.humans
-                human, thing = (boxes[rows] for rows in pair_indices(humans, len(boxes)))
-                yield pair_geometry(human, thing, size)
+            one = self.make([_Request(row, 0, row)])
+            human, thing = (one.instances.boxes[rows] for rows in one.pairing)
+            yield pair_geometry(human, thing, size)

@@ -9,8 +9,9 @@ from torch import Tensor
 from models.bundle import Calibration
 from models.cmmp.network import CMMP
 from models.datasets.examples import HOIDataset, Ints
-from models.training.cmmp_examples import CMMPExamples, Example
-from models.training.cmmp_losses import label_pairs
+from models.errors import ModelError
+from models.training.cmmp_batches import Batch, join_examples
+from models.training.cmmp_examples import CMMPExamples
 from models.training.cmmp_step import training_prior
 from models.training.loading import load_ahead
 from models.training.platt import FEWEST, platt
@@ -66,16 +67,16 @@ def _cells(model: CMMP, examples: CMMPExamples) -> Iterator[tuple[Tensor, Tensor
     device = model.human_weight.device
     seen = examples.seen(*model.validity.shape).to(device)
 
-    def read(row: int) -> Example | None:
-        return examples.example(row, np.random.default_rng(row), plain=True)
+    def read(row: int) -> Batch:
+        try:
+            one = examples.example(row, np.random.default_rng(row), plain=True)
+        except ModelError as error:
+            return join_examples([], len(model.prototypes), {examples.key(row): str(error)})
+        return join_examples([one], len(model.prototypes), {})
 
-    for batch in load_ahead(read, [[row] for row in range(len(examples))]):
-        for one in (each.to(device) for each in batch if each is not None and each.has_pairs):
-            (pairs,) = model(one.image[None], [one.instances])
-            prior = training_prior(model, one.instances, pairs.pairing, seen)
-            verbs = len(model.prototypes)
-            yield (
-                pairs.logits,
-                label_pairs(one.instances, pairs.pairing, one.truth, verbs),
-                prior > 0,
-            )
+    for batch in load_ahead(read, range(len(examples))):
+        if batch.counts:
+            one = batch.to(device)
+            (pairs,) = model(one.images, one.each)
+            prior = training_prior(model, one.instances, one.pairing, seen)
+            yield pairs.logits, one.labels, prior > 0

@@ -13,7 +13,7 @@ from PIL import ImageEnhance
 from torch import Tensor
 
 from models.cmmp.instances import Instances, choose_instances
-from models.cmmp.preprocess import normalise
+from models.cmmp.preprocess import read_pixels
 from models.cmmp.weights import class_names
 from models.datasets.examples import Floats, HOIDataset, Ints
 from models.datasets.images import SkippedImages
@@ -30,23 +30,13 @@ _CROP = 384, 600  # sides of the piece
 class Example:
     """One picture; boxes in the S-frame."""
 
-    image: Tensor  # (3, S, S)
+    image: Tensor  # (3, S, S) uint8
     instances: Instances
     truth: PairTruth
 
     @property
     def has_pairs(self) -> bool:
         return self.instances.humans > 0 and len(self.instances) > 1
-
-    def to(self, device: torch.device) -> "Example":
-        found, truth = self.instances, self.truth
-        return Example(
-            self.image.to(device),
-            Instances(found.boxes.to(device), found.scores.to(device), found.labels.to(device)),
-            PairTruth(
-                truth.human_boxes.to(device), truth.object_boxes.to(device), truth.verbs.to(device)
-            ),
-        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +71,7 @@ class CMMPExamples:
     @property
     def digest(self) -> str:
         """Of which pictures these are."""
-        keys = [self.dataset.keys[self._row(index)] for index in range(len(self))]
+        keys = [self.key(index) for index in range(len(self))]
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
 
     def seen(self, classes: int, verbs: int) -> Tensor:
@@ -97,24 +87,23 @@ class CMMPExamples:
                     table[self.names.classes[name], verb] = True
         return table
 
-    def example(
-        self, index: int, rng: np.random.Generator, *, plain: bool = False
-    ) -> Example | None:
-        """The same for the same `rng` state; None for an unreadable picture, which is counted.
+    def example(self, index: int, rng: np.random.Generator, *, plain: bool = False) -> Example:
+        """The same for the same `rng` state; `plain`: the whole picture as it is.
 
-        `plain`: the whole picture as it is.
+        Raises ModelError for a picture that cannot be read.
         """
         row = self._row(index)
-        stored = self.skipped.read(self.dataset, row)
-        if stored is None:
-            return None
-        picture = PillowImage.fromarray(stored)
+        picture = PillowImage.fromarray(self.dataset.image(row))
         found = self.candidates(row, rng)
         view = View(0, 0, *picture.size, False) if plain else View.draw(rng, *picture.size)
         image = view.picture(picture, self.side)
         if not plain:
             image = _recolour(image, rng)
-        return Example(normalise(image), self._instances(found, view), self._truth(row, view))
+        return Example(read_pixels(image), self._instances(found, view), self._truth(row, view))
+
+    def key(self, index: int) -> str:
+        """The picture's name in the data set."""
+        return self.dataset.keys[self._row(index)]
 
     def _row(self, index: int) -> int:
         return index if self.rows is None else int(self.rows[index])

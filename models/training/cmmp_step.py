@@ -1,18 +1,17 @@
 """One step's losses: towers in the device's number format if wanted, all else in float32."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
 from models.cmmp.instances import Instances
-from models.cmmp.network import CMMP
+from models.cmmp.network import CMMP, Regions
+from models.cmmp.regions import region_bins, union_boxes
 from models.device import choose_training_dtype
-from models.training.cmmp_examples import Example
+from models.training.cmmp_batches import Batch
 from models.training.cmmp_losses import (
     interaction_loss,
-    label_pairs,
     language_loss,
     reference_prototypes,
 )
@@ -24,6 +23,19 @@ def training_prior(model: CMMP, instances: Instances, pairing: Tensor, seen: Ten
     neither as a yes nor as a no (spec 3)."""
     labels = instances.labels[pairing[1]]
     return model.prior(instances, pairing, 1.0) * seen[labels]
+
+
+def pool_dropping(model: CMMP, feature_maps: Tensor, batch: Batch) -> Regions:
+    """Feature maps (B, D, g, g) -> what `CMMP.pool` gives for each picture, under dropout."""
+    boxes, rows = batch.instances.boxes, batch.pairing
+    unions = union_boxes(boxes[rows[0]], boxes[rows[1]])
+    means = []
+    for regions, counts in ((boxes, batch.counts), (unions, batch.pairs)):
+        bins = region_bins(
+            feature_maps, torch.split(regions, list(counts)), model.config.image_size
+        )
+        means.append(model.region_dropout(bins).mean((2, 3)))
+    return Regions(batch.instances, rows, unions, *means)
 
 
 class Losses:
@@ -38,14 +50,13 @@ class Losses:
         dtype = choose_training_dtype(self._device)
         self.dtype = dtype if mixed else torch.float32
 
-    def __call__(self, batch: Sequence[Example]) -> tuple[Tensor, Tensor, float]:
+    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor, float]:
         """Interaction loss, language loss, positive cells; the first over all ranks' positives.
 
         The mean of all ranks' gradients is that of one process with the whole batch.
         """
         prototypes, language = self._texts()
-        cells = self._cells([one.to(self._device) for one in batch if one.has_pairs], prototypes)
-        logits, priors, labels = cells
+        logits, priors, labels = self._cells(batch.to(self._device), prototypes)
         positives = ((priors > 0) * labels).sum()
         mean = self._ranks.mean(positives)
         return interaction_loss(logits, priors, labels, mean.item()), language, positives.item()
@@ -60,21 +71,16 @@ class Losses:
         prototypes = prototypes.float()
         return prototypes, language_loss(prototypes, self.references)
 
-    def _cells(self, batch: Sequence[Example], prototypes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _cells(self, batch: Batch, prototypes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, priors and labels (P, V) of all pairs of the batch."""
-        model, verbs = self._model, len(prototypes)
-        empty = prototypes.new_zeros(0, verbs)
-        logits, priors, labels = [empty], [empty], [empty]
-        if batch:
-            images = torch.stack([one.image for one in batch])
-            with self._half():
-                maps = model.feature_maps(images, [one.instances for one in batch])
-            for feature_map, one in zip(maps.float(), batch, strict=True):
-                regions = model.pool(feature_map, one.instances)
-                logits.append(model.pair_vectors(regions) @ prototypes.T)
-                priors.append(training_prior(model, one.instances, regions.pairing, self._seen))
-                labels.append(label_pairs(one.instances, regions.pairing, one.truth, verbs))
-        return torch.cat(logits), torch.cat(priors), torch.cat(labels)
+        model, instances, pairing = self._model, batch.instances, batch.pairing
+        prior = training_prior(model, instances, pairing, self._seen)
+        if not batch.counts:
+            return batch.labels, prior, batch.labels
+        with self._half():
+            maps = model.feature_maps(batch.images, batch.each)
+        vectors = model.pair_vectors(pool_dropping(model, maps.float(), batch))
+        return vectors @ prototypes.T, prior, batch.labels
 
     def _half(self) -> AbstractContextManager[object]:
         if self.dtype == torch.float32:

@@ -4,26 +4,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from models.bundle import CMMPSection, DetectorSection, Manifest, write_manifest
 from models.cmmp.network import CMMP
 from models.cmmp.weights import save_cmmp
-from models.datasets.world import HIDDEN, world_vocabulary
+from models.datasets.world import SETTINGS, world_vocabulary
 from models.heatmap_detector import export_onnx
-from models.training.boxes import Pairs, read_settings
+from models.training.boxes import read_settings
 from models.training.world_clip import train_world_clip
-from models.training.world_cmmp import calibrate_world, train_world_cmmp
+from models.training.world_cmmp import WorldPlan, calibrate_world, train_world_cmmp
 from models.training.world_detector import train_world_detector
-from models.training.world_frames import RENDERED, read_clip, render_frames
-from models.world.truth import CLASSES, UNSEEN, VERBS
+from models.training.world_frames import render_frames
+from models.training.world_pairs import world_pairs
+from models.world.truth import CLASSES
 
 DETECTOR_FILE, CLIP_FILE, CMMP_FILE = "detector.onnx", "clip.safetensors", "cmmp.safetensors"
 
 _CLIPS = 3000
+_BATCH = 32  # of CMMP
 _CALIBRATION_CLIPS = 100  # the last ones; CLIP and CMMP do not train on them
-_NEAR = 1.0  # person heights
 
 OnProgress = Callable[[str, int, int], None]  # what is trained, how far, of how much
 
@@ -33,8 +33,8 @@ class Budget:
     """Images that each part sees; steps of the term of boxes, which sees none."""
 
     detector: int = 140_000
-    clip: int = 36_000
-    cmmp: int = 21_000
+    clip: int = 224_000
+    cmmp: int = 57_600
     boxes: int = 2_000
 
 
@@ -82,14 +82,13 @@ def train_eyes(
         seed=seed,
         on_step=lambda now: on_progress("CLIP", now.images, now.budget),
     )
+    plan = WorldPlan(budget.cmmp, budget.boxes, _BATCH, seed)
     model = train_world_cmmp(
         clip,
         known,
-        world_pairs(known, with_unseen=False),
+        world_pairs(known, SETTINGS[plan.setting]),
         work / "cmmp.pt",
-        images=budget.cmmp,
-        box_steps=budget.boxes,
-        seed=seed,
+        plan,
         on_step=lambda now: on_progress("CMMP", now.step, now.steps),
     )
     return finish_bundle(model, unknown, out)
@@ -118,40 +117,3 @@ def finish_bundle(model: CMMP, calibration_clips: Sequence[Path], out: Path) -> 
     )
     write_manifest(out, manifest)
     return manifest
-
-
-def world_pairs(clips: Sequence[Path], *, with_unseen: bool = True) -> Pairs:
-    """Persons and near things of all frames, with or without the pairs of zero-shot tests."""
-    human, thing, classes, labels = [], [], [], []
-    index = {name: i for i, name in enumerate(CLASSES[1:])}
-    column = {name: v for v, name in enumerate(VERBS)}
-    for clip in clips:
-        for frame in read_clip(clip)[1]:
-            seen = [i for i in frame.instances if i.occlusion <= HIDDEN]
-            done = {(pair.human, pair.object): pair.verbs for pair in frame.pairs}
-            for person in (i for i in seen if i.class_name == "person"):
-                reach = _NEAR * (person.box[3] - person.box[1])
-                for other in (i for i in seen if i.class_name != "person"):
-                    verbs = done.get((person.id, other.id), ())
-                    unseen = any((verb, other.class_name) in UNSEEN for verb in verbs)
-                    if (unseen and not with_unseen) or _apart(person.box, other.box) > reach:
-                        continue
-                    row = np.zeros(len(VERBS), np.float32)
-                    row[[column[verb] for verb in verbs]] = 1
-                    human.append(person.box)
-                    thing.append(other.box)
-                    classes.append(index[other.class_name])
-                    labels.append(row)
-    return Pairs(
-        np.array(human, np.float32),
-        np.array(thing, np.float32),
-        np.tile(np.array(RENDERED, np.float32), (len(human), 1)),
-        np.array(classes, np.int64),
-        np.array(labels, np.float32),
-    )
-
-
-def _apart(person: Sequence[float], thing: Sequence[float]) -> float:
-    dx = max(0.0, person[0] - thing[2], thing[0] - person[2])
-    dy = max(0.0, person[1] - thing[3], thing[1] - person[3])
-    return float(np.hypot(dx, dy))

@@ -50,9 +50,14 @@ def render_frames(
 def read_clip(path: Path) -> tuple[list[npt.NDArray[np.uint8]], list[FrameTruth]]:
     """JPEG bytes and truth of each kept frame."""
     with np.load(path) as file:
-        jpegs = np.split(file["jpeg"], np.cumsum(file["lengths"])[:-1])
         rows = json.loads(file["truth"].tobytes())
-    return jpegs, [FrameTruth.from_dict(row) for row in rows]
+    return read_jpegs(path), [FrameTruth.from_dict(row) for row in rows]
+
+
+def read_jpegs(path: Path) -> list[npt.NDArray[np.uint8]]:
+    """Of each kept frame."""
+    with np.load(path) as file:
+        return np.split(file["jpeg"], np.cumsum(file["lengths"])[:-1])
 
 
 def decode(jpeg: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
