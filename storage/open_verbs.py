@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logit
 from sqlalchemy.orm import Session
 
 from storage.chances import Judgement, judge
@@ -23,7 +24,7 @@ from storage.vector_rows import (
     look_at,
     score_vectors,
 )
-from storage.windows import Window, find_windows, smoothed
+from storage.windows import Window, find_windows, least_evidence, smoothed
 
 ASKED = "asked"  # in place of the settings' hash: no run has told this interaction
 MOST_MOMENTS = 10_000  # of one verb
@@ -96,8 +97,10 @@ class Retrieval:
         assert self._how is not None
         sentences = self._how.sentences(asked.bundle, (*asked.phrases, *asked.contrasts))
         prototypes = self._how.speaks.prototypes(asked.bundle, sentences)
-        scores = score_vectors(self._session, asked.bundle, prototypes, filters)
         self._judge(asked, prototypes, filters)
+        scores = score_vectors(
+            self._session, asked.bundle, prototypes, filters, self._floors(asked)
+        )
         found = []
         for column, phrase in enumerate(asked.phrases):
             windows = find_windows(
@@ -106,7 +109,7 @@ class Retrieval:
                 self._beliefs(scores, column, asked),
                 self._how.smoothing(asked.bundle),
                 every=self._how.every.total_seconds(),
-                least=self._least(asked.bundle, phrase),
+                least=self._enter(asked.bundle, phrase),
             )
             if len(windows) > MOST_MOMENTS:
                 self.complete = False
@@ -116,12 +119,19 @@ class Retrieval:
             found += moments
         return found
 
-    def _least(self, bundle: str, phrase: str) -> float | None:
-        """The caller's; else what chance reaches as often as was chosen, if that is known."""
+    def _enter(self, bundle: str, phrase: str) -> float:
+        """Belief that opens a window: the caller's, else what chance reaches as often as was
+        chosen, else, where that is not known, what opens one live."""
         assert self._how is not None
+        if self._how.least is not None:
+            return self._how.least
+        judged = self._threshold(bundle, phrase) is not None
+        return _BY_CHANCE if judged else self._how.smoothing(bundle).enter
+
+    def _threshold(self, bundle: str, phrase: str) -> float | None:
+        """Log-odds that chance reaches as often as was chosen; None: that is not known."""
         judgement = self.judgements.get((bundle, phrase))
-        judged = judgement is not None and judgement.chance is not None
-        return _BY_CHANCE if judged and self._how.least is None else self._how.least
+        return None if judgement is None or judgement.chance is None else judgement.threshold
 
     def _judge(self, asked: Asked, prototypes: Floats, filters: Filters) -> None:
         """Against all that these cameras have stored of such things, at whatever time."""
@@ -149,6 +159,18 @@ class Retrieval:
             odds = np.log(max(one.peak_score, 1e-12)) - np.log(max(1 - one.peak_score, 1e-12))
             self.by_chance[one.id] = judgement.chance.p_value(judgement.threshold + float(odds))
 
+    def _floors(self, asked: Asked) -> Floats:
+        """Logits (P,): a pair that never reaches its phrase's has no window."""
+        assert self._how is not None
+        scale, bias = self._how.speaks.calibration(asked.bundle)
+        smoothing = self._how.smoothing(asked.bundle)
+        floors = np.zeros(len(asked.phrases))
+        for column, phrase in enumerate(asked.phrases):
+            enter = logit(self._enter(asked.bundle, phrase))
+            enter += self._threshold(asked.bundle, phrase) or 0.0
+            floors[column] = (least_evidence(enter, smoothing) - bias) / scale
+        return floors - 1e-3 * (1 + np.abs(floors))  # float32 rounds, wherever it is computed
+
     def _beliefs(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
         """Smoothed log-odds (N,) of one verb, no more than by how much it exceeds what it must not
         be.
@@ -157,9 +179,7 @@ class Retrieval:
         """
         logits, others = scores.logits[:, column], scores.logits[:, len(asked.phrases) :]
         beliefs = self._smoothed(scores, self._evidence(scores, logits))
-        judgement = self.judgements.get((scores.bundle, asked.phrases[column]))
-        if judgement is not None and judgement.chance is not None:
-            beliefs = beliefs - judgement.threshold
+        beliefs = beliefs - (self._threshold(scores.bundle, asked.phrases[column]) or 0.0)
         if others.shape[1] == 0:
             return beliefs
         exceeds = self._evidence(scores, logits - others.max(axis=1), biased=False)

@@ -1,45 +1,38 @@
 """All SQL over stored vectors: those that pass the filters, times the prototypes that are asked.
 
 Vectors are in two tables: at the start, at the end and every few seconds of a pair in
-`pair_vectors`, at the peak of an interaction in `interactions`. SQLite gives its bytes, which are
-multiplied here; PostgreSQL multiplies itself. Both in float32.
+`pair_vectors`, at the peak of an interaction in `interactions`.
 """
 
-import json
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import (
     ColumnElement,
-    Double,
-    LargeBinary,
-    Select,
-    Text,
-    cast,
     func,
     select,
-    text,
-    type_coerce,
 )
 from sqlalchemy.orm import Session
 
-from storage.errors import StorageError
 from storage.filters import Filters, branches_of, number_of, of_track
+from storage.hopeful_pairs import find_hopeful, of_pairs
 from storage.interactions import Box
 from storage.names import distinct
 from storage.tables import InteractionRow, PairVectorRow, TrackRow
+from storage.vector_reads import Conditions, Piece, VectorTable, read_postgres, read_sqlite
 
 Floats = npt.NDArray[np.floating[Any]]
-VectorTable = type[PairVectorRow] | type[InteractionRow]
 
-_BATCH = 8192  # rows in memory at once as vectors
 _LOOKED_AT = 500  # rows of one query by id
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_IDS = np.frombuffer(b"", "V16")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +44,7 @@ class VectorScores:
     pair: npt.NDArray[np.int64]  # (N,) row of `pairs`
     seconds: npt.NDArray[np.float64]  # (N,) wall time since 1970
     peak: npt.NDArray[np.bool_]  # (N,) an interaction's best moment, else a row of pair_vectors
-    ids: npt.NDArray[np.object_]  # (N,) of the row, as text
+    ids: npt.NDArray[np.void]  # (N,) of the row, 16 bytes each
     logits: Floats  # (N, V) float32, vectors times prototypes
 
 
@@ -61,19 +54,36 @@ def bundles_with_vectors(session: Session) -> list[str]:
 
 
 def score_vectors(
-    session: Session, bundle: str, prototypes: Floats, filters: Filters
+    session: Session,
+    bundle: str,
+    prototypes: Floats,
+    filters: Filters,
+    floors: Floats | None = None,
 ) -> VectorScores:
     """Every stored vector of the bundle that passes, exactly scored; prototypes (V, D).
 
-    Of the filters `verbs`, `beyond` and the order are not looked at: no verb is known yet.
+    Of the filters `verbs`, `beyond` and the order are not looked at: no verb is known yet. With
+    `floors` (P,), logits of the first P prototypes, pairs may be left out that never reach any.
     """
-    found = _Found(prototypes.astype(np.float32))
-    found.read(session, PairVectorRow, pair_conditions(bundle, filters))
+    prototypes = prototypes.astype(np.float32)
     kept: Filters = {**filters, "verbs": None, "beyond": None}
-    for branch in branches_of(session, **kept):
-        own = InteractionRow.bundle == bundle, InteractionRow.vector.is_not(None)
-        found.read(session, InteractionRow, [*branch, *own])
-    return found.scores(bundle, filters)
+    own = InteractionRow.bundle == bundle, InteractionRow.vector.is_not(None)
+    reads: list[tuple[VectorTable, Conditions]] = [
+        (PairVectorRow, pair_conditions(bundle, filters)),
+        *((InteractionRow, [*branch, *own]) for branch in branches_of(session, **kept)),
+    ]
+    postgres = _is_postgres(session)
+    if postgres and floors is not None:
+        hopeful = find_hopeful(session, reads, prototypes[: len(floors)], floors)
+        if hopeful is not None:
+            reads = [(table, [*all_, *of_pairs(table, hopeful)]) for table, all_ in reads]
+    read = read_postgres if postgres else read_sqlite
+    pieces = [
+        (piece, table is InteractionRow)
+        for table, conditions in reads
+        for piece in read(session, table, conditions, prototypes)
+    ]
+    return _joined(bundle, pieces, len(prototypes), filters)
 
 
 def pair_conditions(bundle: str, filters: Filters) -> list[ColumnElement[bool]]:
@@ -101,77 +111,35 @@ def pair_conditions(bundle: str, filters: Filters) -> list[ColumnElement[bool]]:
     return conditions
 
 
-@dataclass
-class _Found:
-    """What was read so far, in pieces."""
-
-    prototypes: Floats  # (V, D)
-    codes: dict[tuple[str, str], int] = field(default_factory=dict)
-    pieces: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def read(
-        self, session: Session, table: VectorTable, conditions: Sequence[ColumnElement[bool]]
-    ) -> None:
-        postgres = session.get_bind().dialect.name == "postgresql"
-        query = _query(table, conditions, self.prototypes if postgres else None)
-        for rows in session.execute(query.execution_options(yield_per=_BATCH)).partitions():
-            ids, humans, things, taken, later, *told = zip(*rows, strict=True)
-            pairs = zip(humans, things, strict=True)
-            codes = [self.codes.setdefault(pair, len(self.codes)) for pair in pairs]
-            seconds = _seconds(taken) + np.array(later, np.float64)
-            logits = np.stack(told, axis=1) if postgres else self._multiply(told[0])
-            peak = np.full(len(ids), table is InteractionRow)
-            self.pieces.append((codes, seconds, peak, ids, logits.astype(np.float32)))
-
-    def _multiply(self, blobs: Sequence[bytes]) -> Floats:
-        size = self.prototypes.shape[1]
-        vectors = np.frombuffer(b"".join(blobs), "<f2")
-        if len(vectors) != len(blobs) * size:
-            raise StorageError(f"stored vectors do not have the {size} numbers of their bundle's")
-        logits: Floats = vectors.reshape(-1, size).astype(np.float32) @ self.prototypes.T
-        return logits
-
-    def scores(self, bundle: str, filters: Filters) -> VectorScores:
-        """Put together; peaks of interactions that went on beyond the time asked for are left."""
-        count = len(self.prototypes)
-        empty = ((), (), (), (), np.zeros((0, count), np.float32))
-        codes, seconds, peak, ids, logits = (
-            np.concatenate([np.asarray(piece) for piece in column])
-            for column in zip(empty, *self.pieces, strict=True)
-        )
-        inside = np.ones(len(seconds), bool)
-        if (since := filters.get("since")) is not None:
-            inside &= seconds >= (since - _EPOCH).total_seconds()
-        if (until := filters.get("until")) is not None:
-            inside &= seconds <= (until - _EPOCH).total_seconds()
-        return VectorScores(
-            bundle=bundle,
-            pairs=tuple(self.codes),
-            pair=codes[inside].astype(np.int64),
-            seconds=seconds[inside].astype(np.float64),
-            peak=peak[inside].astype(bool),
-            ids=ids[inside].astype(object),
-            logits=logits[inside].astype(np.float32),
-        )
-
-
-def _query(
-    table: VectorTable, conditions: Sequence[ColumnElement[bool]], prototypes: Floats | None
-) -> Select[Any]:
-    """Rows of id, tracks, time and what is to be added to it, then bytes or logits."""
-    if table is InteractionRow:
-        taken: Any = InteractionRow.started_at
-        later: Any = InteractionRow.peak_at - InteractionRow.media_start
-    else:
-        taken, later = PairVectorRow.taken_at, type_coerce(0.0, Double)
-    if prototypes is None:
-        when: Any = type_coerce(taken, Text)
-        id_: Any = type_coerce(table.id, Text)
-        told: list[Any] = [type_coerce(table.vector, LargeBinary)]
-    else:
-        when, id_ = cast(func.extract("epoch", taken), Double), cast(table.id, Text)
-        told = [product(table, row, str(n)) for n, row in enumerate(prototypes)]
-    return select(id_, table.human_track, table.object_track, when, later, *told).where(*conditions)
+def _joined(
+    bundle: str, pieces: Sequence[tuple[Piece, bool]], verbs: int, filters: Filters
+) -> VectorScores:
+    """Put together; peaks of interactions that went on beyond the time asked for are left."""
+    codes: defaultdict[tuple[str, str], int] = defaultdict(count().__next__)
+    pair, seconds = [np.zeros(0, np.int64)], [np.zeros(0)]
+    peak, ids, logits = [np.zeros(0, bool)], [_NO_IDS], [np.zeros((0, verbs), np.float32)]
+    for piece, is_peak in pieces:
+        own = np.array([codes[both] for both in piece.pairs], np.int64)
+        pair.append(own[piece.pair])
+        seconds.append(piece.seconds)
+        peak.append(np.full(len(piece.seconds), is_peak))
+        ids.append(piece.ids)
+        logits.append(piece.logits)
+    when = np.concatenate(seconds)
+    inside = np.ones(len(when), bool)
+    if (since := filters.get("since")) is not None:
+        inside &= when >= (since - _EPOCH).total_seconds()
+    if (until := filters.get("until")) is not None:
+        inside &= when <= (until - _EPOCH).total_seconds()
+    return VectorScores(
+        bundle=bundle,
+        pairs=tuple(codes),
+        pair=np.concatenate(pair)[inside],
+        seconds=when[inside],
+        peak=np.concatenate(peak)[inside],
+        ids=np.concatenate(ids)[inside],
+        logits=np.concatenate(logits)[inside],
+    )
 
 
 @dataclass(frozen=True)
@@ -198,7 +166,11 @@ def look_at(session: Session, scores: VectorScores, rows: Sequence[int]) -> View
         some = rows[start : start + _LOOKED_AT]
         for table in (PairVectorRow, InteractionRow):
             peaks = table is InteractionRow
-            of = {uuid.UUID(scores.ids[row]): row for row in some if scores.peak[row] == peaks}
+            of = {
+                uuid.UUID(bytes=scores.ids[row].tobytes()): row
+                for row in some
+                if scores.peak[row] == peaks
+            }
             if of:
                 found |= {of[id_]: view for id_, view in _views(session, table, list(of))}
     return found
@@ -220,15 +192,5 @@ def _views(
         yield id_, View(camera, thing, media, *boxes, *evidence)
 
 
-def product(table: VectorTable, prototype: Floats, name: str) -> Any:
-    """Vector times prototype as PostgreSQL computes it, in float32."""
-    column = f"CAST({table.__tablename__}.vector AS vector)"
-    product = text(f"-({column} <#> CAST(:p{name} AS vector)) AS product{name}")
-    return product.bindparams(**{f"p{name}": json.dumps(prototype.tolist())})
-
-
-def _seconds(taken: Sequence[Any]) -> npt.NDArray[np.float64]:
-    """Since 1970, from SQLite's text or PostgreSQL's number; SQLAlchemy's own way takes longer."""
-    if isinstance(taken[0], str):
-        return np.array(taken, "datetime64[us]").astype(np.int64) / 1e6
-    return np.array(taken, np.float64)
+def _is_postgres(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"

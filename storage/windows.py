@@ -24,6 +24,7 @@ _FADE_SECONDS = 1.0  # of a belief while its pair is not seen
 _FORGET_SECONDS = 3.0  # without being seen; then it begins anew
 _UNSEEN = 1.5  # sampling intervals: after a longer gap the pair was not there
 _NOTHING = 1e-9  # probability that is left of an earlier belief
+_UNLIKELY, _LIKELY = np.finfo(np.float32).tiny, 1 - np.finfo(float).eps  # bounds of beliefs
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,16 @@ def smoothed(
     for rows in _one_after_the_other(carried > _NOTHING):
         belief[rows] += carried[rows] * belief[rows - 1]
     found = np.empty(len(belief))
-    found[order] = logit(np.clip(belief, np.finfo(np.float32).tiny, 1 - np.finfo(float).eps))
+    found[order] = logit(np.clip(belief, _UNLIKELY, _LIKELY))
     return found
+
+
+def least_evidence(belief: float, smoothing: VerbSmoothing) -> float:
+    """What a pair must show at least once to be believed so at any time; both log-odds.
+
+    A belief is a mean of probabilities that begins at nought: never above the greatest of them.
+    """
+    return belief - smoothing.bias if belief > logit(_UNLIKELY) else -np.inf
 
 
 def _one_after_the_other(depends: npt.NDArray[np.bool_]) -> Iterator[Indices]:

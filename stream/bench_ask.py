@@ -1,25 +1,33 @@
 """`stream bench ask`: open verbs over many stored vectors, found against brute force, and timed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from storage.database import make_engine, make_sessions
+from storage.database import Sessions, make_engine, make_sessions
 from storage.filters import Filters
 from storage.maintenance import bring_up_to_date
-from storage.pair_vectors import PairVector
-from storage.track_rows import add_pair_vectors
-from storage.vector_rows import score_vectors
+from storage.synthetic_vectors import (
+    CAMERAS,
+    START,
+    STEP,
+    TOGETHER,
+    acts,
+    fill_vectors,
+    make_vectors,
+)
+from storage.vector_rows import VectorScores, score_vectors
 
-BUNDLE = "bench-of-ask"
-_START = datetime(2026, 8, 1, tzinfo=UTC)
-_CAMERAS, _TOGETHER, _BATCH = 100, 8, 4000  # pairs of a camera are sampled together
 _TIMES = 20  # every query, each with another prototype and camera
-_BOX = (10.5, 20.5, 110.25, 320.125)
+_SHARES = (1.0, 0.01)  # of a camera's rows, the newest of them: 1 and 0.01 % of all
+_TIMES_ALL, _BEST = 3, 1000  # without a filter; so many rows are above the threshold
+
+Halves = npt.NDArray[np.float16]
+Trial = tuple[int, float, float]  # rows that pass, recall, milliseconds
 
 
 @dataclass(frozen=True)
@@ -32,61 +40,68 @@ class Search:
     p95: float
 
 
-def bench_ask(url: str, folder: Path, rows: int, size: int) -> Iterator[Search]:
-    """Into an empty database: `rows` vectors of `size` numbers; 1 and 0.01 % of them are asked."""
+def bench_ask(
+    url: str, folder: Path, rows: int, size: int, on_batch: Callable[[int], None]
+) -> Iterator[Search]:
+    """Of `rows` vectors of `size` numbers 1 %, 0.01 % and all are asked; stored ones are used."""
     engine = make_engine(url)
     bring_up_to_date(engine, folder)
+    bundle = f"bench-{size}"
+    fill_vectors(engine, bundle, rows, size, on_batch)
+    vectors = np.concatenate(list(make_vectors(rows, size)))
     sessions = make_sessions(engine)
-    dice = np.random.default_rng(0)
-    vectors = np.empty((rows, size), np.float16)
-    for start in range(0, rows, _BATCH):
-        part = dice.standard_normal((min(_BATCH, rows - start), size)).astype(np.float16)
-        vectors[start : start + len(part)] = part
-        with sessions.begin() as session:
-            made = [_vector(start + n, vector) for n, vector in enumerate(part)]
-            add_pair_vectors(session, vectors=made)
-    cameras = np.arange(rows) // _TOGETHER % _CAMERAS
-    for share in (1.0, 0.01):  # of a camera's rows, the newest of them
-        times, recalls, passing = [], [], 0
-        for turn in range(_TIMES):
-            own = np.flatnonzero(cameras == turn * 7 % _CAMERAS)
-            own = own[len(own) - max(1, round(share * len(own))) :]
-            prototype = dice.standard_normal((1, size)).astype(np.float32)
-            filters: Filters = {
-                "camera": f"camera{turn * 7 % _CAMERAS}",
-                "since": _START + timedelta(milliseconds=int(own[0])),
-            }
-            began = time.perf_counter()
-            with sessions() as session:
-                found = score_vectors(session, BUNDLE, prototype, filters)
-            times.append(1000 * (time.perf_counter() - began))
-            exact = vectors[own].astype(np.float32) @ prototype[0]
-            wanted = np.sort(exact)[-max(1, len(exact) // 10) :]
-            got = np.sort(found.logits[:, 0])[-len(wanted) :]
-            recalls.append(float(np.mean(np.isclose(got, wanted, atol=1e-3))))
-            passing = len(own)
-        yield Search(
-            passing,
-            float(np.mean(recalls)),
-            float(np.median(times)),
-            float(np.percentile(times, 95)),
+    for share in _SHARES:
+        yield _summary(
+            _search_filtered(sessions, bundle, vectors, share, turn) for turn in range(_TIMES)
         )
+    yield _summary(_search_all(sessions, bundle, vectors, turn) for turn in range(_TIMES_ALL))
     engine.dispose()
 
 
-def _vector(n: int, vector: "np.ndarray[tuple[int], np.dtype[np.float16]]") -> PairVector:
-    camera = f"camera{n // _TOGETHER % _CAMERAS}"
-    return PairVector(
-        camera=camera,
-        moment="sample",
-        human_track=f"{camera}:0:{n // 100_000}",
-        object_track=f"{camera}:0:{1000 + n // 100_000 * 8 + n % _TOGETHER}",
-        object_class="cup",
-        taken_at=_START + timedelta(milliseconds=n),
-        media_time=n / 1000,
-        human_box=_BOX,
-        object_box=_BOX,
-        bundle=BUNDLE,
-        interaction=None,
-        vector=vector,
-    )
+def _search_filtered(
+    sessions: Sessions, bundle: str, vectors: Halves, share: float, turn: int
+) -> Trial:
+    """All scores of the newest rows of a camera, as certainty needs them."""
+    camera = turn * 7 % CAMERAS
+    own = np.flatnonzero(np.arange(len(vectors)) // TOGETHER % CAMERAS == camera)
+    own = own[len(own) - max(1, round(share * len(own))) :]
+    prototype = acts(vectors.shape[1])[[turn]]
+    filters: Filters = {"camera": f"camera{camera}", "since": START + int(own[0]) * STEP}
+    exact = vectors[own].astype(np.float32) @ prototype[0]
+    wanted = own[np.argsort(-exact)[: max(1, len(own) // 10)]]
+    with sessions() as session:
+        began = time.perf_counter()
+        found = score_vectors(session, bundle, prototype, filters)
+        seconds = time.perf_counter() - began
+    return len(own), _recall(found, wanted), 1000 * seconds
+
+
+def _search_all(sessions: Sessions, bundle: str, vectors: Halves, turn: int) -> Trial:
+    """What is above a threshold, of everything."""
+    prototype = acts(vectors.shape[1])[[turn]]
+    exact = np.concatenate([part.astype(np.float32) @ prototype[0] for part in _parts(vectors)])
+    wanted = np.argsort(-exact)[:_BEST]
+    with sessions() as session:
+        began = time.perf_counter()
+        found = score_vectors(session, bundle, prototype, {}, exact[wanted[-1:]])
+        seconds = time.perf_counter() - began
+    return len(vectors), _recall(found, wanted), 1000 * seconds
+
+
+def _parts(vectors: Halves) -> Iterator[Halves]:
+    """Few enough at once to be float32 in memory."""
+    return (vectors[start : start + 50_000] for start in range(0, len(vectors), 50_000))
+
+
+def _recall(found: VectorScores, wanted: npt.NDArray[np.int64]) -> float:
+    """Of the rows that brute force says are the likeliest, how many are the likeliest found."""
+    best = np.argsort(-found.logits[:, 0])[: len(wanted)]
+    after = found.seconds[best] - START.timestamp()
+    got = np.rint(after / STEP.total_seconds()).astype(np.int64)
+    return float(np.isin(wanted, got).mean())
+
+
+def _summary(trials: Iterable[Trial]) -> Search:
+    passing, recalls, times = zip(*trials, strict=True)
+    median, p95 = np.percentile(times, (50, 95))
+    return Search(passing[-1], float(np.mean(recalls)), float(median), float(p95))

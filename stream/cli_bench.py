@@ -129,15 +129,19 @@ def bench_queries(
 @bench_app.command("ask")
 def bench_ask(
     rows: Annotated[int, typer.Option("--rows", min=10_000)] = 1_000_000,
-    database: Annotated[str | None, typer.Option("--database", help="An empty one.")] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", help="An empty one, or one filled by this before.")
+    ] = None,
     size: Annotated[int, typer.Option("--size", min=8, help="Numbers of a vector.")] = 128,
 ) -> None:
     """Verbs that nobody configured, asked of many stored vectors behind selective filters."""
     from stream.bench_ask import bench_ask as bench
 
+    console = errors_console()
     with tempfile.TemporaryDirectory() as name:
         url = database or f"sqlite:///{Path(name) / 'bench.db'}"
-        found = list(bench(url, Path(name), rows, size))
+        told = bench(url, Path(name), rows, size, lambda done: console.print(f"{done:,} rows"))
+        found = list(told)
     columns = ("vectors that pass", "recall", "median", "p95")
     show_rows(
         columns,
