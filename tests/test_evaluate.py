@@ -128,7 +128,15 @@ def test_detections_are_found_once_and_a_missing_image_is_named_not_fatal(
     images = sorted((world_as_hico / "images" / "test2015").iterdir())
     for image in images[1:]:
         (folder / "images" / "test2015" / image.name).write_bytes(image.read_bytes())
-    command = ("evaluate", "hicodet", "--data", f"hicodet:{folder}", "--bundle", "world-boxes", "--json")
+    command = (
+        "evaluate",
+        "hicodet",
+        "--data",
+        f"hicodet:{folder}",
+        "--bundle",
+        "world-boxes",
+        "--json",
+    )
     code, out, err = cli(*command)
     assert code == 0, err
     assert err.count(f"{images[0].name}: no such image") == 1
@@ -145,7 +153,11 @@ def test_detections_are_found_once_and_a_missing_image_is_named_not_fatal(
     ("options", "reason", "code"),
     [
         ((), "either --detections FILE or --bundle", 2),
-        (("--bundle", "world-boxes", "--detections", "x"), "either --detections FILE or --bundle", 2),
+        (
+            ("--bundle", "world-boxes", "--detections", "x"),
+            "either --detections FILE or --bundle",
+            2,
+        ),
         (("--detections", "no.safetensors"), "no.safetensors: not saved detections", 1),
         (("--bundle", "boxes"), "has no detector of its own: give --detector", 1),
         (("--bundle", "world-boxes", "--setting", "uc9"), "no setting 'uc9': default, uc0", 1),
@@ -260,7 +272,9 @@ def test_scores_are_probabilities_times_what_the_detector_is_sure_of(
 
 def test_a_run_without_a_single_readable_image_ends_with_one_line(cli: Cli, tmp_path: Path) -> None:
     folder = vcoco_folder(tmp_path / "vcoco")
-    code, out, err = cli("evaluate", "vcoco", "--data", f"vcoco:{folder}", "--bundle", "world-boxes")
+    code, out, err = cli(
+        "evaluate", "vcoco", "--data", f"vcoco:{folder}", "--bundle", "world-boxes"
+    )
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith("stream: none of 2 images can be read; the first: ")
 

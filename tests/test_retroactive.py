@@ -32,9 +32,9 @@ from storage.smoothing import VerbSmoothing
 from storage.tables import PairVectorRow
 from storage.windows import find_windows, smoothed
 from stream.build import open_run
-from stream.evaluate_ask import without
 from stream.events import EventMaker, Lifecycle
 from stream.frames import Frame, Round, ScoredFrame, changes_of
+from stream.recording import without
 from stream.smooth import Smoother, Smoothing
 from tests.test_interactions import NOON
 

@@ -6,6 +6,7 @@ What was trained and scored once is kept in the work folder: the same table goes
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def zero_shot_table(
         for seed in seeds:
             on_run(parts.name, seed)
             plan = _planned(bench.plan, parts, seed)
-            runs.append(_kept(bench, parts, plan, lambda plan=plan: _train(bench, plan, pairs)))
+            runs.append(_kept(bench, parts, plan, partial(_train, bench, plan, pairs)))
         yield parts.name, zero_shot(runs, bench.hidden)
 
 
