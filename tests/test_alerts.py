@@ -514,7 +514,7 @@ def test_the_command_line_from_adding_to_the_log(
     )  # fmt: skip
     assert "understood: " in said
     assert "boxes: saved, 1 channels" in said
-    assert "world does not see: wash" in run("add", "wash", "who washed a cup")
+    assert "world-boxes does not see: wash" in run("add", "wash", "who washed a cup")
     assert "a count is about the past" in run("add", "n", "how many cups were held", code=1)
     listed = run("list")
     assert "who picked up a box" in listed
