@@ -123,7 +123,7 @@ def test_a_bundle_without_eyes_and_an_unknown_setting_are_refused(tmp_path: Path
     command = ["evaluate", "zero-shot", "--work", str(tmp_path)]
     refused = CliRunner().invoke(app, [*command, "--bundle", "boxes"])
     assert refused.exit_code != 0
-    assert "no CMMP of the world" in refused.output
+    assert "no CMMP of the world" in str(refused.exception)
     refused = CliRunner().invoke(app, [*command, "--setting", "unseen_dreams"])
     assert refused.exit_code != 0
-    assert "unseen_dreams" in refused.output
+    assert "unseen_dreams" in str(refused.exception)
