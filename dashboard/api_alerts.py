@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, Field
 
-from storage.alert_rows import recent_alerts
+from storage.alert_rows import Alert, recent_alerts
 from storage.database import Sessions
-from storage.delivery_rows import delivery_log
+from storage.delivery_rows import Attempt, delivery_log
+from storage.standing import Standing
 from storage.standing_rows import all_standing
 
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -63,26 +64,7 @@ def add_alerts(api: FastAPI, sessions: Sessions, checked: Any) -> None:
     @api.get("/standing", dependencies=[checked])
     def standing() -> list[StandingOut]:
         with sessions() as session:
-            found = all_standing(session)
-        return [
-            StandingOut(
-                id=one.id,
-                name=one.name,
-                text=one.question.text,
-                understood=[str(span) for span in one.question.understood],
-                active=one.active,
-                trouble=one.trouble,
-                cameras=list(one.cameras),
-                min_score=one.min_score,
-                cooldown_seconds=one.cooldown.total_seconds(),
-                cooldown_per_camera=one.per_camera,
-                quiet_hours=str(one.quiet),
-                zone=one.quiet.zone,
-                when_over=one.at_end,
-                channels=[channel.url for channel in one.channels],
-            )
-            for one in found
-        ]
+            return [_standing_out(one) for one in all_standing(session)]
 
     @api.get("/alerts", dependencies=[checked])
     def alerts(
@@ -91,17 +73,7 @@ def add_alerts(api: FastAPI, sessions: Sessions, checked: Any) -> None:
         """Newest first, those that were held back among them."""
         with sessions() as session:
             found = recent_alerts(session, standing=standing, limit=limit, offset=offset)
-        return [
-            AlertOut(
-                id=one.id,
-                standing=one.standing,
-                at=one.at,
-                held_back=one.held,
-                test=one.test,
-                body=one.body,
-            )
-            for one in found
-        ]
+        return [_alert_out(one) for one in found]
 
     @api.get("/deliveries", dependencies=[checked])
     def deliveries(
@@ -110,16 +82,47 @@ def add_alerts(api: FastAPI, sessions: Sessions, checked: Any) -> None:
         """The log: one try each, newest first."""
         with sessions() as session:
             found = delivery_log(session, standing=standing, limit=limit, offset=offset)
-        return [
-            AttemptOut(
-                alert=one.alert,
-                standing=one.standing,
-                channel=one.channel.url,
-                at=one.at,
-                outcome=one.outcome,
-                seconds=one.seconds,
-                state=one.state,
-                next_at=one.next_at,
-            )
-            for one in found
-        ]
+        return [_attempt_out(one) for one in found]
+
+
+def _standing_out(one: Standing) -> StandingOut:
+    return StandingOut(
+        id=one.id,
+        name=one.name,
+        text=one.question.text,
+        understood=[str(span) for span in one.question.understood],
+        active=one.active,
+        trouble=one.trouble,
+        cameras=list(one.cameras),
+        min_score=one.min_score,
+        cooldown_seconds=one.cooldown.total_seconds(),
+        cooldown_per_camera=one.per_camera,
+        quiet_hours=str(one.quiet),
+        zone=one.quiet.zone,
+        when_over=one.at_end,
+        channels=[channel.url for channel in one.channels],
+    )
+
+
+def _alert_out(one: Alert) -> AlertOut:
+    return AlertOut(
+        id=one.id,
+        standing=one.standing,
+        at=one.at,
+        held_back=one.held,
+        test=one.test,
+        body=one.body,
+    )
+
+
+def _attempt_out(one: Attempt) -> AttemptOut:
+    return AttemptOut(
+        alert=one.alert,
+        standing=one.standing,
+        channel=one.channel.url,
+        at=one.at,
+        outcome=one.outcome,
+        seconds=one.seconds,
+        state=one.state,
+        next_at=one.next_at,
+    )
