@@ -2,16 +2,23 @@
 
 import logging
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from models.datasets.examples import Floats, Image, Pairs
 from models.errors import ModelError
-from models.training.world_frames import HELD_OUT, RENDERED_TO_INPUT, decode, read_clip, read_jpegs
+from models.training.world_frames import (
+    HELD_OUT,
+    RENDERED_TO_INPUT,
+    decode,
+    read_jpegs,
+    read_truths,
+)
 from models.vocabulary import Verb, Vocabulary
 from models.world.truth import (
     ACTS,
@@ -23,6 +30,8 @@ from models.world.truth import (
     VERBS,
     FrameTruth,
 )
+
+Part = TypeVar("Part")  # of a clip
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +55,7 @@ class WorldFrames:
         self._visible: list[tuple[Floats, list[str]]] = []
         for path in clips:
             try:
-                truths = _read(path)[1]
+                truths = _read(path, read_truths)
             except ModelError as error:
                 logger.warning("%s; skipped", error)
                 continue
@@ -109,12 +118,12 @@ def world_vocabulary(hidden: frozenset[tuple[str, str]] = frozenset()) -> Vocabu
 
 @lru_cache(maxsize=128)  # clips; 0.1 MB each
 def _jpegs(path: Path) -> list[npt.NDArray[np.uint8]]:
-    return read_jpegs(path)
+    return _read(path, read_jpegs)
 
 
-def _read(path: Path) -> tuple[list[npt.NDArray[np.uint8]], list[FrameTruth]]:
+def _read(path: Path, read: Callable[[Path], Part]) -> Part:
     try:
-        return read_clip(path)
+        return read(path)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path}: damaged clip; delete it and render it again") from error
 

@@ -115,7 +115,7 @@ def zero_shot(
     drawn = np.array([np.ones(count, np.int64), *times])  # (draws + 1, clips)
     means = np.mean([_means(run, hidden, drawn) for run in runs], 0)  # (2, draws + 1)
     seen, unseen = means
-    hm = np.divide(2 * seen * unseen, seen + unseen, out=np.zeros_like(seen), where=seen > 0)
+    hm = [harmonic_mean(*both) for both in means.T.tolist()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # nothing was held out in these clips
         low, high = np.nanpercentile(np.array([seen, unseen, hm])[:, 1:], (2.5, 97.5), axis=1)

@@ -221,5 +221,6 @@ class _Run:
         count = min(_MEASURED, len(self._examples))
         for row in np.linspace(0, len(self._examples) - 1, count).astype(int).tolist():
             one = self.make([_Request(row, 0, row)])
-            human, thing = (one.instances.boxes[rows] for rows in one.pairing)
-            yield pair_geometry(human, thing, size)
+            if one.counts:
+                human, thing = (one.instances.boxes[rows] for rows in one.pairing)
+                yield pair_geometry(human, thing, size)

@@ -100,7 +100,7 @@ def find_regions(
             mask = _bits(done.get(pair, ()))
             bits[person.id] |= mask
             bits[thing.id] |= mask
-            if pair in held_out or (not mask and _apart(person, thing) > _NEAR):
+            if pair in held_out or (not mask and apart(person, thing) > _NEAR):
                 continue
             facts = [PAIR, mask or 1 << NOTHING, *_looks(thing, person)]
             rows.append((_union(person, thing), facts))
@@ -212,5 +212,6 @@ def _union(person: Instance, thing: Instance) -> Floats:
     return np.concatenate([np.minimum(a[:2], b[:2]), np.maximum(a[2:], b[2:])])
 
 
-def _apart(person: Instance, thing: Instance) -> float:
+def apart(person: Instance, thing: Instance) -> float:
+    """Between their boxes, in person heights."""
     return float(gap(_box(person)[None], _box(thing)[None])[0])

@@ -49,9 +49,14 @@ def render_frames(
 
 def read_clip(path: Path) -> tuple[list[npt.NDArray[np.uint8]], list[FrameTruth]]:
     """JPEG bytes and truth of each kept frame."""
+    return read_jpegs(path), read_truths(path)
+
+
+def read_truths(path: Path) -> list[FrameTruth]:
+    """Of each kept frame."""
     with np.load(path) as file:
         rows = json.loads(file["truth"].tobytes())
-    return read_jpegs(path), [FrameTruth.from_dict(row) for row in rows]
+    return [FrameTruth.from_dict(row) for row in rows]
 
 
 def read_jpegs(path: Path) -> list[npt.NDArray[np.uint8]]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from models.datasets.world import HIDDEN
-from models.pairs import gap
 from models.training.boxes import Pairs
-from models.training.world_frames import RENDERED, read_clip
-from models.world.truth import CLASSES, VERBS, Instance
+from models.training.world_captions import apart
+from models.training.world_frames import RENDERED, read_truths
+from models.world.truth import CLASSES, VERBS
 
 _NEAR = 1.0  # person heights
 
@@ -20,14 +20,14 @@ def world_pairs(clips: Sequence[Path], hidden: frozenset[tuple[str, str]] = froz
     index = {name: i for i, name in enumerate(CLASSES[1:])}
     column = {name: v for v, name in enumerate(VERBS)}
     for clip in clips:
-        for frame in read_clip(clip)[1]:
+        for frame in read_truths(clip):
             seen = [i for i in frame.instances if i.occlusion <= HIDDEN]
             done = {(pair.human, pair.object): pair.verbs for pair in frame.pairs}
             for person in (i for i in seen if i.class_name == "person"):
                 for other in (i for i in seen if i.class_name != "person"):
                     verbs = done.get((person.id, other.id), ())
                     told = all((verb, other.class_name) not in hidden for verb in verbs)
-                    if not told or _apart(person, other) > _NEAR:
+                    if not told or apart(person, other) > _NEAR:
                         continue
                     row = np.zeros(len(VERBS), np.float32)
                     row[[column[verb] for verb in verbs]] = 1
@@ -42,8 +42,3 @@ def world_pairs(clips: Sequence[Path], hidden: frozenset[tuple[str, str]] = froz
         np.array(classes, np.int64),
         np.array(labels, np.float32),
     )
-
-
-def _apart(person: Instance, thing: Instance) -> float:
-    boxes = (np.array([one.box], np.float32) for one in (person, thing))
-    return float(gap(*boxes)[0])

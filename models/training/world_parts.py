@@ -26,7 +26,7 @@ from models.training.world_cmmp import (
     make_world_cmmp,
     silence,
 )
-from models.training.world_frames import read_clip
+from models.training.world_frames import read_truths
 
 _ADAPTERS = ("encoder.adapters.", "priors.")
 PLAIN = Parts("plain CLIP", silent=("human_scale", "object_scale"))
@@ -94,7 +94,7 @@ def clips_with_enough(
 
 def _done(path: Path) -> Iterator[tuple[str, str]]:
     """(verb, class) of every kept frame, once for each pair that can be seen."""
-    for truth in read_clip(path)[1]:
+    for truth in read_truths(path):
         seen = {one.id: one.class_name for one in truth.instances if one.occlusion <= HIDDEN}
         for pair in truth.pairs:
             if pair.human in seen and pair.object in seen:
