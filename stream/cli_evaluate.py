@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from models.evaluation.hicodet import HicoReport
     from models.evaluation.triplets import ScoredTriplets
     from models.evaluation.vcoco import VcocoReport
+    from stream.evaluate import WorldReport
 
 app = typer.Typer(help="Measure the bundles.", no_args_is_help=True)
 app.command("ask")(evaluate_ask)
@@ -121,34 +122,50 @@ def evaluate_boxes(data: DataOption, bundle: BundleOption = None) -> None:
 
 
 @app.command("world")
-def evaluate_world(clips: ClipsOption = 40, bundle: BundleOption = None) -> None:
+def evaluate_world(
+    clips: ClipsOption = 40,
+    bundle: BundleOption = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="Another bundle, on the same clips.")
+    ] = None,
+) -> None:
     """Held-out world clips through the real stages: events found, missed and invented."""
+    report = _watch_world(bundle or "world", clips)
+    other = None if against is None else _watch_world(against, clips)
+    columns = ["boxes", "filter", "events", "precision", "recall", "F1", "95 %"]
+    rows = []
+    for i, row in enumerate(report.rows):
+        score = row.score
+        numbers = [f"{value:.3f}" for value in (score.precision, score.recall, score.f1)]
+        cells = [row.boxes, row.filter, row.kind, *numbers, f"{score.low:.3f} to {score.high:.3f}"]
+        if other is not None:
+            more, low, high = row.less(other.rows[i])
+            cells += [f"{other.rows[i].score.f1:.3f}", f"{more:+.3f}", f"{low:+.3f} to {high:+.3f}"]
+        rows.append(cells)
+    if against is not None:
+        columns += [against, "more", "95 %"]
+    show_rows(columns, rows, title=f"{report.clips} held-out clips, {report.minutes:.1f} minutes")
+    typer.echo(f"detector: mAP50 {report.detection.map50:.3f}, ", nl=False)
+    typer.echo(f"mAP50:95 {report.detection.map50_95:.3f}")
+    typer.echo(f"identity switches a minute: {report.switches:.1f}")
+
+
+def _watch_world(bundle: str, clips: int) -> "WorldReport":
     from configs.settings import load
     from models.bundle import load_bundle
     from models.scorer import load_scorer
     from stream.build import make_detector
     from stream.evaluate import evaluate_world as evaluate
 
-    chosen = load_bundle(bundle or "world")
+    chosen = load_bundle(bundle)
     console = errors_console()
-    report = evaluate(
+    return evaluate(
         chosen,
         make_detector(load(None), chosen),
         load_scorer(chosen),
         clips=clips,
-        on_clip=lambda seed: console.print(f"clip {seed}"),
+        on_clip=lambda seed: console.print(f"{bundle}: clip {seed}"),
     )
-    rows = [
-        (row.boxes, row.filter, kind, *(f"{value:.3f}" for value in values))
-        for row in report.rows
-        for kind, values in (("intervals", row.intervals), ("moments", row.moments))
-    ]
-    title = f"{report.clips} held-out clips, {report.minutes:.1f} minutes"
-    columns = ("boxes", "filter", "events", "precision", "recall", "F1")
-    show_rows(columns, rows, title=title)
-    typer.echo(f"detector: mAP50 {report.detection.map50:.3f}, ", nl=False)
-    typer.echo(f"mAP50:95 {report.detection.map50_95:.3f}")
-    typer.echo(f"identity switches a minute: {report.switches:.1f}")
 
 
 def _triplets(

@@ -63,6 +63,31 @@ def train_world(
     typer.echo(f"{out}: {manifest.name} {manifest.version}")
 
 
+@train_app.command("world-boxes")
+def train_world_boxes(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
+    work: Annotated[
+        Path, typer.Option("--work", help="Frames; those of `train world` are used.")
+    ] = Path("world-training"),
+    clips: Annotated[int, typer.Option("--clips", min=2, help="To render first.")] = 3000,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+) -> None:
+    """Train the control that sees no pixels on the world's boxes; minutes."""
+    from models.training.world_boxes import train_world_boxes as train
+    from models.training.world_frames import render_frames
+
+    with Progress(console=errors_console()) as progress:
+        rendering = progress.add_task("rendering clips", total=clips)
+        paths = render_frames(
+            work / "frames",
+            clips,
+            on_clip=lambda done: progress.update(rendering, completed=done),
+        )
+        progress.update(rendering, completed=clips)
+        manifest = train(paths, out, seed=seed)
+    typer.echo(f"{out}: {manifest.name} {manifest.version}")
+
+
 @train_app.command("boxes")
 def train_boxes(
     data: DataOption,

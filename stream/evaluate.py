@@ -5,7 +5,7 @@ own detections and tracks, and from the true boxes with the true identities. Eac
 both filters, so the table tells how much is lost to detection and how much to smoothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,15 @@ import numpy as np
 from models.bundle import Bundle
 from models.detector import Detector
 from models.evaluation.detection import HIDDEN, DetectionReport, evaluate_detections
-from models.evaluation.events import Event, Tally, id_switches, tally
+from models.evaluation.events import (
+    F1,
+    Event,
+    Tally,
+    compare_clips,
+    id_switches,
+    score_clips,
+    tally,
+)
 from models.scorer import PairScorer
 from models.world.truth import ClipTruth
 from storage.interactions import Interaction, Kind, Phase
@@ -101,13 +109,21 @@ def true_events(truth: ClipTruth) -> list[Event]:
 
 @dataclass(frozen=True)
 class EventRow:
-    """One line of the table: precision, recall and F1 of intervals and of moments."""
+    """One line of the table: how well intervals or moments are found."""
 
     boxes: str  # "detected" | "true"
     filter: str
-    intervals: tuple[float, float, float]
-    moments: tuple[float, float, float]
-    tally: Tally
+    kind: str  # "intervals" | "moments"
+    verbs: frozenset[str]
+    clips: tuple[Tally, ...]
+
+    @property
+    def score(self) -> F1:
+        return score_clips(self.clips, self.verbs)
+
+    def less(self, other: "EventRow") -> tuple[float, float, float]:
+        """F1 less that of the same line of another bundle, with its interval."""
+        return compare_clips(self.clips, other.clips, self.verbs | other.verbs)
 
 
 @dataclass(frozen=True)
@@ -136,9 +152,10 @@ def evaluate_world(
         on_clip(seed)
     detected, true = [one.detected for one in watched], [one.true for one in watched]
     rows = [
-        _row(boxes, filter_, seen, bundle)
+        row
         for boxes, seen in (("detected", detected), ("true", true))
         for filter_ in FILTERS
+        for row in _rows(boxes, filter_, seen, bundle)
     ]
     minutes = sum(clip.truth.frames[-1].seconds for clip in detected) / 60
     detection = evaluate_detections(
@@ -148,16 +165,19 @@ def evaluate_world(
     return WorldReport(clips, minutes, detection, switches_per_minute(detected), tuple(rows))
 
 
-def _row(boxes: str, filter_: str, watched: Sequence[WatchedClip], bundle: Bundle) -> EventRow:
+def _rows(
+    boxes: str, filter_: str, watched: Sequence[WatchedClip], bundle: Bundle
+) -> Iterator[EventRow]:
     names = bundle.vocabulary.verb_names
     smoothing = Smoothing.from_dict(names, {**bundle.smoothing, "filter": filter_})
     lifecycle = Lifecycle.from_dict(bundle.events)
-    total = Tally()
-    for clip in watched:
-        total.add(compare(clip, find_events(clip, bundle, smoothing, lifecycle)))
+    clips = tuple(
+        compare(clip, find_events(clip, bundle, smoothing, lifecycle)) for clip in watched
+    )
+    told = frozenset(verb for clip in clips for verb in (*clip.true, *clip.predicted))
     moments = {verb.name for verb in bundle.vocabulary.verbs if verb.moment} | {PICK_UP, PUT_DOWN}
-    intervals = (set(total.true) | set(total.predicted)) - moments
-    return EventRow(boxes, filter_, total.f1(intervals), total.f1(moments), total)
+    yield EventRow(boxes, filter_, "intervals", told - moments, clips)
+    yield EventRow(boxes, filter_, "moments", frozenset(moments), clips)
 
 
 def switches_per_minute(clips: Sequence[WatchedClip]) -> float:

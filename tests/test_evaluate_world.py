@@ -61,13 +61,20 @@ def test_detected_and_true_boxes_are_scored_on_their_own_frames() -> None:
     assert 2 <= scorer.most <= 8
 
 
-def test_the_table_has_both_boxes_and_both_filters(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_both_boxes_and_both_filters_and_how_much_more_than_another_bundle(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as exit_:
-        main(["evaluate", "world", "--clips", "1"])
+        main(["evaluate", "world", "--clips", "1", "--against", "world-boxes"])
     out, err = capfd.readouterr()
     assert exit_.value.code == 0, err
     rows = [line.split() for line in out.splitlines() if line.startswith(("detected", "true"))]
     assert len(rows) == 8
-    f1 = {tuple(row[:3]): float(row[-1]) for row in rows}
-    assert f1["true", "average", "intervals"] > 0.5
+    for row in rows:
+        f1, low, _, high, theirs, more = map(str.strip, row[5:11])
+        assert float(low) == float(f1) == float(high)  # of one clip
+        assert float(more) == pytest.approx(float(f1) - float(theirs), abs=0.0011)
+    f1s = {tuple(row[:3]): float(row[5]) for row in rows}
+    assert f1s["true", "average", "intervals"] > 0.5
     assert "mAP50" in out

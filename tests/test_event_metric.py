@@ -1,5 +1,6 @@
 """The event metric, on cases worked out by hand."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.events import Event, Instances, Tally, id_switches, map_tracks, tally
+from models.evaluation.events import (
+    Event,
+    Instances,
+    Tally,
+    compare_clips,
+    id_switches,
+    map_tracks,
+    score_clips,
+    tally,
+)
 
 TIMES = np.arange(0, 10, 0.1)
 SAME = [{1: 1, 2: 2}] * len(TIMES)
@@ -27,7 +37,8 @@ def test_two_fragments_of_one_truth_count_once() -> None:
     fragments = [Event("hold", 1, 2, 0.0, 0.4), Event("hold", 1, 2, 0.5, 1.0)]
     counts = score(fragments, [Event("hold", 1, 2, 0.0, 1.0)])
     assert (counts.right["hold"], counts.predicted["hold"], counts.true["hold"]) == (1, 2, 1)
-    assert counts.f1() == pytest.approx((0.5, 1.0, 2 / 3))
+    found = score_clips([counts], {"hold"})
+    assert (found.precision, found.recall, found.f1) == pytest.approx((0.5, 1.0, 2 / 3))
 
 
 def test_a_moment_is_right_within_a_second() -> None:
@@ -70,4 +81,23 @@ def test_an_id_switch_is_counted_when_the_covering_track_changes() -> None:
 def test_the_order_of_predictions_does_not_matter(order: list[int]) -> None:
     truth = [Event("hold", 1, 2, i, i + 1.0) for i in range(3)]
     predicted = [Event("hold", 1, 2, 0.5 * i, 0.5 * i + 0.8) for i in range(6)]
-    assert score([predicted[i] for i in order], truth).f1() == score(predicted, truth).f1()
+    assert score([predicted[i] for i in order], truth) == score(predicted, truth)
+
+
+def clip(right: int, predicted: int, true: int) -> Tally:
+    return Tally(Counter(hold=right), Counter(hold=predicted), Counter(hold=true, kick=9))
+
+
+def test_clips_are_added_up_and_their_interval_is_of_clips_drawn_anew() -> None:
+    found = score_clips([clip(1, 1, 1), clip(0, 2, 1)], {"hold"})
+    assert (found.precision, found.recall, found.f1) == pytest.approx((1 / 3, 1 / 2, 2 / 5))
+    assert (found.low, found.high) == (0.0, 1.0)  # a draw has one of them twice
+    same = score_clips([clip(1, 2, 2)] * 30, {"hold"})
+    assert same.low == same.f1 == same.high == pytest.approx(0.5)
+
+
+def test_a_difference_is_taken_on_the_same_clips() -> None:
+    easy, hard = clip(9, 9, 9), clip(1, 9, 9)
+    worse = [clip(8, 9, 9), clip(0, 9, 9)] * 20
+    more, low, high = compare_clips([easy, hard] * 20, worse, {"hold"})
+    assert (more, low, high) == pytest.approx((1 / 9,) * 3)  # however different the clips are

@@ -7,7 +7,7 @@ seen (either of the two hidden or out of the picture for more than half of it) c
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,8 +17,10 @@ TEMPORAL_IOU = 0.3
 MOMENT_SECONDS = 1.0
 _BOX_IOU = 0.5
 _AROUND_MOMENT = 0.5  # seconds around a moment in which its tracks are looked up
+_DRAWS, _PERCENT = 1000, (2.5, 97.5)  # of the bootstrap
 
 Pair = tuple[int, int]
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -44,28 +46,62 @@ class Instances:
     boxes: npt.NDArray[np.float32]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tally:
-    """Counts per verb; add clips up, then ask for F1."""
+    """Counts per verb."""
 
     right: Counter[str] = field(default_factory=Counter)
     predicted: Counter[str] = field(default_factory=Counter)
     true: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: "Tally") -> None:
-        self.right += other.right
-        self.predicted += other.predicted
-        self.true += other.true
 
-    def f1(self, verbs: Iterable[str] | None = None) -> tuple[float, float, float]:
-        """Precision, recall and F1 over these verbs (all, if not said), micro-averaged."""
-        names = set(self.true) | set(self.predicted) if verbs is None else set(verbs)
-        right, predicted, true = (
-            sum(counter[name] for name in names)
-            for counter in (self.right, self.predicted, self.true)
-        )
-        precision, recall = right / max(predicted, 1), right / max(true, 1)
-        return precision, recall, 2 * right / max(predicted + true, 1)
+@dataclass(frozen=True)
+class F1:
+    """Precision, recall and F1 over clips; the interval of F1 (95 %) by drawing clips anew."""
+
+    precision: float
+    recall: float
+    f1: float
+    low: float
+    high: float
+
+
+def score_clips(clips: Sequence[Tally], verbs: Collection[str]) -> F1:
+    """Over these verbs, micro-averaged."""
+    counts = _counts(clips, verbs)
+    right, predicted, true = counts.sum(0).tolist()
+    low, high = np.percentile(_f1(_drawn(counts)), _PERCENT)
+    f1 = float(_f1(counts.sum(0)))
+    return F1(right / max(predicted, 1), right / max(true, 1), f1, float(low), float(high))
+
+
+def compare_clips(
+    clips: Sequence[Tally], others: Sequence[Tally], verbs: Collection[str]
+) -> tuple[float, float, float]:
+    """F1 less that of others on the same clips, with its interval (95 %)."""
+    counts, theirs = _counts(clips, verbs), _counts(others, verbs)
+    difference = float(_f1(counts.sum(0)) - _f1(theirs.sum(0)))
+    low, high = np.percentile(_f1(_drawn(counts)) - _f1(_drawn(theirs)), _PERCENT)
+    return difference, float(low), float(high)
+
+
+def _counts(clips: Sequence[Tally], verbs: Collection[str]) -> Counts:
+    """(C, 3): right, predicted, true of each clip."""
+    columns = [(clip.right, clip.predicted, clip.true) for clip in clips]
+    return np.array([[sum(one[v] for v in verbs) for one in row] for row in columns])
+
+
+def _drawn(counts: Counts) -> Counts:
+    """(C, 3) -> (draws, 3) sums of clips that are drawn anew, the same ones every time."""
+    times = np.random.default_rng(0).integers(len(counts), size=(_DRAWS, len(counts)))
+    drawn: Counts = counts[times].sum(1)
+    return drawn
+
+
+def _f1(counts: Counts) -> npt.NDArray[np.float64]:
+    """(..., 3) -> (...)."""
+    f1: npt.NDArray[np.float64] = 2 * counts[..., 0] / np.maximum(counts[..., 1:].sum(-1), 1)
+    return f1
 
 
 def map_tracks(

@@ -21,9 +21,9 @@ from models.world.truth import CLASSES
 
 DETECTOR_FILE, CLIP_FILE, CMMP_FILE = "detector.onnx", "clip.safetensors", "cmmp.safetensors"
 
-_CLIPS = 3000
+CLIPS = 3000
 _BATCH = 32  # of CMMP
-_CALIBRATION_CLIPS = 100  # the last ones; CLIP and CMMP do not train on them
+CALIBRATION_CLIPS = 100  # the last ones; no scorer trains on them
 
 OnProgress = Callable[[str, int, int], None]  # what is trained, how far, of how much
 
@@ -43,7 +43,7 @@ def train_world(
     out: Path,
     *,
     budget: Budget,
-    clips: int = _CLIPS,
+    clips: int = CLIPS,
     seed: int = 0,
     on_clip: Callable[[int], None] = lambda _: None,
     on_progress: OnProgress = lambda *_: None,
@@ -72,7 +72,7 @@ def train_eyes(
     on_progress: OnProgress = lambda *_: None,
 ) -> Manifest:
     """CLIP and CMMP beside the exported detector in `out`, and the manifest."""
-    held_out = max(1, min(_CALIBRATION_CLIPS, len(clips) // 5))
+    held_out = max(1, min(CALIBRATION_CLIPS, len(clips) // 5))
     known, unknown = clips[:-held_out], clips[-held_out:]
     clip = train_world_clip(
         known,
