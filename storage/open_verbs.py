@@ -1,9 +1,8 @@
 """Moments of verbs that nobody configured, found in the pair vectors that are stored."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import numpy as np
@@ -13,20 +12,18 @@ from sqlalchemy.orm import Session
 
 from storage.chances import Judgement, judge
 from storage.filters import Filters
-from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
+from storage.interactions import Interaction
 from storage.question import Clause
 from storage.speech import MOTION, OpenVerbs
+from storage.told_windows import order_of, told
 from storage.vector_rows import (
     Floats,
     VectorScores,
-    Views,
     bundles_with_vectors,
-    look_at,
     score_vectors,
 )
-from storage.windows import Window, find_windows, least_evidence, smoothed
+from storage.windows import find_windows, least_evidence, smoothed
 
-ASKED = "asked"  # in place of the settings' hash: no run has told this interaction
 MOST_MOMENTS = 10_000  # of one verb
 _BY_CHANCE = 0.5  # belief that chance reaches as often as was chosen
 
@@ -196,88 +193,3 @@ class Retrieval:
         assert self._how is not None
         smoothing, every = self._how.smoothing(scores.bundle), self._how.every.total_seconds()
         return smoothed(scores.pair, scores.seconds, evidence, smoothing, every)
-
-
-def order_of(one: Interaction, *, upwards: bool) -> tuple[timedelta, str]:
-    """Sorts as the database does: by start, then by id."""
-    since = one.started_at - datetime(1970, 1, 1, tzinfo=UTC)
-    return since if upwards else -since, one.id.hex
-
-
-def told(
-    session: Session, scores: VectorScores, phrase: str, windows: Sequence[Window]
-) -> list[Interaction]:
-    """Windows as interactions; picture and boxes are of an interaction's peak where one is near."""
-    shown = [_shown(scores, window) for window in windows]
-    views = look_at(session, scores, shown)
-    found = (
-        _interaction(scores, phrase, window, row, views)
-        for window, row in zip(windows, shown, strict=True)
-    )
-    return [one for one in found if one is not None]
-
-
-def _shown(scores: VectorScores, window: Window) -> int:
-    """The likeliest row that has a picture, else the likeliest."""
-    peaks = [row for row in window.rows if scores.peak[row]]
-    return int(max(peaks, key=lambda row: scores.logits[row].max()) if peaks else window.best)
-
-
-def _interaction(
-    scores: VectorScores, phrase: str, window: Window, row: int, views: Views
-) -> Interaction | None:
-    """None: retention has deleted it meanwhile."""
-    view = views.get(row)
-    if view is None:
-        return None
-    human, thing = scores.pairs[scores.pair[row]]
-    start, end = (datetime.fromtimestamp(scores.seconds[i], UTC) for i in window.ends)
-    began, ended = (view.media + scores.seconds[i] - scores.seconds[row] for i in window.ends)
-    return Interaction(
-        id=interaction_id(
-            camera=view.camera,
-            verb=phrase,
-            human_track=human,
-            object_track=thing,
-            started_at=start,
-            bundle=scores.bundle,
-            config=ASKED,
-        ),
-        camera=view.camera,
-        kind=Kind.INTERVAL if end > start else Kind.MOMENT,
-        phase=Phase.END,
-        verb=phrase,
-        human_track=human,
-        object_track=thing,
-        object_class=view.object_class,
-        started_at=start,
-        ended_at=end,
-        media_start=float(began),
-        media_end=float(ended),
-        mean_score=window.mean,
-        peak_score=window.score,
-        peak_at=view.media,
-        human_box=view.human_box,
-        object_box=view.object_box,
-        bundle=scores.bundle,
-        config=ASKED,
-        end_reason=EndReason.ENDED,
-        snapshot=view.snapshot,
-        clip=view.clip,
-        clip_peak=view.clip_peak,
-    )
-
-
-def without_told(found: Sequence[Interaction], stored: Iterable[Interaction]) -> list[Interaction]:
-    """Those of which the same was not told live, by another bundle."""
-    by: dict[tuple[str, str, str], list[Interaction]] = {}
-    for one in stored:
-        by.setdefault((one.verb, one.human_track, one.object_track), []).append(one)
-    return [
-        one
-        for one in found
-        if not any(
-            other.started_at <= one.ended_at and other.ended_at >= one.started_at
-            for other in by.get((one.verb, one.human_track, one.object_track), ())
-        )
-    ]

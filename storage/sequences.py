@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from storage.filters import Filters
 from storage.interactions import Interaction
 from storage.names import object_classes_seen
-from storage.open_verbs import Retrieval, order_of, without_told
+from storage.open_verbs import Retrieval
 from storage.question import Bound, Clause, Order, Question, Relation, Step
 from storage.repository import find_interactions
+from storage.told_windows import order_of, without_told
 
 _PAGE, _OTHERS = 100, 1000  # rows at a time of what is looked for, and of what hangs on it
 _FOREVER = timedelta(days=36_500)
