@@ -19,6 +19,7 @@ class Row:
     interaction: Interaction
     evidence: tuple[Interaction, ...]
     cells: tuple[str, ...]
+    likelihood: float | None = None  # of it and its evidence together; None: not looked at
     by_chance: float | None = None  # how likely a moment scores so high in which it did not happen
 
     @property
@@ -80,6 +81,7 @@ def told(question: Question, found: Found) -> Answer:
                 one.interaction,
                 one.evidence,
                 tuple(_cell(one, column) for column in columns),
+                one.likelihood,
                 found.by_chance.get(one.interaction.id),
             )
             for one in found.matches

@@ -8,14 +8,17 @@ with sessions() as session:
 With an `OpenVerbs` any verb can be asked for, also over video that is long gone.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
+from math import prod
 
 from sqlalchemy.orm import Session
 
 from storage.answers import Answer, Found, Row, person_label, told
 from storage.filters import Filters
 from storage.grammar import understand
+from storage.likelihood import likelihoods
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import Retrieval
 from storage.question import AskError, Form, Order, Question
@@ -24,6 +27,8 @@ from storage.repository import MOST_COUNTED, count_interactions, find_interactio
 from storage.sequences import Match, Matches, Source, clause_filters
 from storage.speech import OpenVerbs
 from storage.vector_rows import bundles_with_vectors
+
+_RANKED = 100  # rows, the newest, that are looked at to show the likeliest first
 
 __all__ = [
     "Answer",
@@ -77,7 +82,8 @@ def answer(
 ) -> Answer:
     """Only what fits all of the question: when nothing does, there are no rows.
 
-    The newest come first, of what stored vectors are asked for the likeliest.
+    The likeliest come first, of those equally likely the newest; beyond the newest hundred of
+    many, where nobody waits for all to be read, the newest.
     """
     conflict = camera is not None and question.camera not in (None, camera)
     if not question.answerable or conflict:
@@ -95,7 +101,7 @@ def answer(
     elif question.order is not Order.NEWEST:
         found = _first(matches)
     elif asked or question.steps or question.form in (Form.PEOPLE, Form.THINGS):
-        found = _everything(matches, question.form, limit, offset, likeliest=asked)
+        found = _everything(session, matches, question.form, limit, offset, asked=asked)
     else:
         found = _listed(session, question, filters, limit, offset)
     found.notes = tuple(retrieval.notes)
@@ -118,10 +124,13 @@ def _longest(matches: Matches) -> Found:
     return Found(rows, len(rows), complete=matches.complete)
 
 
-def _everything(matches: Matches, form: Form, limit: int, offset: int, *, likeliest: bool) -> Found:
+def _everything(
+    session: Session, matches: Matches, form: Form, limit: int, offset: int, *, asked: bool
+) -> Found:
     every = list(matches)  # no more than MOST_COUNTED
-    if likeliest:
-        every.sort(key=lambda match: -match.interaction.peak_score)  # of equals the newest
+    if asked:
+        every.sort(key=lambda match: -match.interaction.peak_score)
+    every = _likeliest_first(session, every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
     if form in (Form.PEOPLE, Form.THINGS):
         ones = [match.interaction for match in every]
@@ -135,6 +144,24 @@ def _listed(
 ) -> Found:
     """One clause alone: counted and cut to a page by the database."""
     narrowed: Filters = {**filters, **clause_filters(session, question.clause)}
-    rows = find_interactions(session, **narrowed, limit=limit, offset=offset)
+    first = 0 if offset < _RANKED else offset  # what lies behind the ranked ones is not ranked
+    most = max(_RANKED, offset + limit) if first == 0 else limit
+    rows = find_interactions(session, **narrowed, limit=most, offset=first)
     total = count_interactions(session, most=MOST_COUNTED + 1, **narrowed)
-    return Found([Match(one) for one in rows], total)
+    found = [Match(one) for one in rows]
+    every = found if first else _likeliest_first(session, found)
+    return Found(every[offset - first :][:limit], total)
+
+
+def _likeliest_first(session: Session, found: list[Match]) -> list[Match]:
+    """The first `_RANKED` by how likely all of them is; the others as they are."""
+    some = found[:_RANKED]
+    ones = {one.id: one for match in some for one in (match.interaction, *match.evidence)}
+    known = likelihoods(session, ones.values())
+    ranked = [
+        replace(
+            match, likelihood=prod(known[one.id] for one in (match.interaction, *match.evidence))
+        )
+        for match in some
+    ]
+    return [*sorted(ranked, key=lambda match: -(match.likelihood or 0.0)), *found[_RANKED:]]

@@ -34,6 +34,7 @@ class Match:
 
     interaction: Interaction
     evidence: tuple[Interaction, ...] = ()
+    likelihood: float | None = None  # of all that together; None: not looked at
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,8 @@ def clause_filters(session: Session, clause: Clause) -> Filters:
         "human": clause.human,
         "person": clause.person,
         "person_colour": clause.person_colour,
+        "upper_colour": clause.upper_colour,
+        "lower_colour": clause.lower_colour,
         "thing_colour": clause.thing_colour,
     }
 
