@@ -1,6 +1,6 @@
 """What an answer is, and how it reads: rows with their cells, and the answer in one line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -44,6 +44,7 @@ class Answer:
     absent: tuple[str, ...]  # of these what is known to be a thing, like nothing that is seen
     answerable: bool  # False: without the words not understood it would be another question
     certainty: tuple[Judgement, ...] = ()  # of verbs that nobody configured
+    less_sure: tuple[Row, ...] = ()  # not likely enough to be told live; not counted
 
     @property
     def missing(self) -> str:
@@ -62,6 +63,7 @@ class Found:
     notes: tuple[str, ...] = ()  # which bundles could not be asked
     certainty: tuple[Judgement, ...] = ()
     by_chance: Mapping[UUID, float] = field(default_factory=dict)  # p-values by interaction
+    less_sure: Sequence[Match] = ()
 
 
 def person_label(track: str) -> str:
@@ -76,16 +78,7 @@ def told(question: Question, found: Found) -> Answer:
         found.number = found.total
     asked = question.form is Form.YES_NO and question.answerable
     return Answer(
-        rows=tuple(
-            Row(
-                one.interaction,
-                one.evidence,
-                tuple(_cell(one, column) for column in columns),
-                one.likelihood,
-                found.by_chance.get(one.interaction.id),
-            )
-            for one in found.matches
-        ),
+        rows=_rows(found.matches, columns, found),
         columns=columns,
         total=found.total,
         number=found.number,
@@ -97,6 +90,20 @@ def told(question: Question, found: Found) -> Answer:
         absent=question.absent,
         answerable=question.answerable,
         certainty=found.certainty,
+        less_sure=_rows(found.less_sure, columns, found),
+    )
+
+
+def _rows(matches: Sequence[Match], columns: Sequence[str], found: Found) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            one.interaction,
+            one.evidence,
+            tuple(_cell(one, column) for column in columns),
+            one.likelihood,
+            found.by_chance.get(one.interaction.id),
+        )
+        for one in matches
     )
 
 

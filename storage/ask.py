@@ -26,6 +26,7 @@ from storage.reading import Encode
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
 from storage.sequences import Match, Matches, Source, clause_filters
 from storage.speech import OpenVerbs
+from storage.told_windows import ASKED
 from storage.vector_rows import bundles_with_vectors
 
 _RANKED = 100  # rows, the newest, that are looked at to show the likeliest first
@@ -79,11 +80,14 @@ def answer(
     limit: int = 50,
     offset: int = 0,
     open_verbs: OpenVerbs | None = None,
+    less_sure: int = 0,
 ) -> Answer:
     """Only what fits all of the question: when nothing does, there are no rows.
 
     The likeliest come first, of those equally likely the newest; beyond the newest hundred of
-    many, where nobody waits for all to be read, the newest.
+    many, where nobody waits for all to be read, the newest. `less_sure`: where fewer rows than
+    that are found, it is filled up by moments, the
+    likeliest first, that were not likely enough to be told live; they count for nothing else.
     """
     conflict = camera is not None and question.camera not in (None, camera)
     if not question.answerable or conflict:
@@ -104,6 +108,12 @@ def answer(
         found = _everything(session, matches, question.form, limit, offset, asked=asked)
     else:
         found = _listed(session, question, filters, limit, offset)
+    if found.total < less_sure and question.order is Order.NEWEST:
+        weaker = Retrieval(session, open_verbs, weaker=True)
+        every = Matches(
+            replace(matches.source, weaker=weaker), question, filters, most=MOST_COUNTED
+        )
+        found.less_sure = _less_sure(session, every, found)[: less_sure - found.total]
     found.notes = tuple(retrieval.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     return told(question, found)
@@ -137,6 +147,18 @@ def _everything(
         people = form is Form.PEOPLE
         found.number = len({one.human_track if people else one.object_track for one in ones})
     return found
+
+
+def _less_sure(session: Session, every: Matches, found: Found) -> list[Match]:
+    """What stored vectors and custody tell beside the answer."""
+    told_ = {match.interaction.id for match in found.matches}
+    others = [match for match in every if match.interaction.id not in told_]
+    doubtful = [
+        match
+        for match in others
+        if any(one.config == ASKED for one in (match.interaction, *match.evidence))
+    ]
+    return _likeliest_first(session, doubtful)
 
 
 def _listed(

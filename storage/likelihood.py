@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from storage.custody import HOLDING
 from storage.interactions import Interaction
 from storage.tables import InteractionRow
+from storage.told_windows import ASKED
 
 _BEGINS, _ENDS = "pick up", "put down"
 _NEAR, _FAR = timedelta(seconds=0.5), timedelta(seconds=2)  # from a transition to its custody
@@ -25,7 +26,7 @@ _ALONE = 0.3  # belief in a transition without any custody: as often a box that 
 
 def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, float]:
     """Probabilities by id."""
-    moved = {one.id: one for one in found if one.verb in (_BEGINS, _ENDS)}
+    moved = {one.id: one for one in found if one.verb in (_BEGINS, _ENDS) and one.config != ASKED}
     row, beliefs = InteractionRow, dict.fromkeys(moved, _ALONE)
     for some in _batches(list(moved.values())):
         pair = row.human_track, row.object_track

@@ -25,6 +25,7 @@ from storage.vector_rows import (
 from storage.windows import find_windows, least_evidence, smoothed
 
 MOST_MOMENTS = 10_000  # of one verb
+_WEAK = 0.1  # belief from which a moment that was not told is shown as less sure
 _BY_CHANCE = 0.5  # belief that chance reaches as often as was chosen
 
 
@@ -40,8 +41,9 @@ class Asked:
 class Retrieval:
     """Looks for open verbs; `notes` and `complete` tell what could not be looked at."""
 
-    def __init__(self, session: Session, how: OpenVerbs | None) -> None:
-        self._session, self._how = session, how
+    def __init__(self, session: Session, how: OpenVerbs | None, *, weaker: bool = False) -> None:
+        """`weaker`: looks for what was seen live, but was not likely enough to be told."""
+        self._session, self._how, self._weaker = session, how, weaker
         self._bundles: list[str] | None = None
         self.notes: dict[str, None] = {}  # in order, each once
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
@@ -79,6 +81,8 @@ class Retrieval:
     def _unseen(self, bundle: str, clause: Clause) -> tuple[str, ...]:
         assert self._how is not None
         seen = self._how.speaks.verbs(bundle)
+        if self._weaker:
+            return tuple(verb for verb in clause.verbs if verb in seen and verb not in MOTION)
         phrases = [phrase for phrase in clause.phrases if phrase not in seen]
         if seen and seen.keys().isdisjoint(clause.verbs):
             phrases += [verb for verb in clause.verbs if verb not in MOTION]
@@ -120,6 +124,8 @@ class Retrieval:
         """Belief that opens a window: the caller's, else what chance reaches as often as was
         chosen, else, where that is not known, what opens one live."""
         assert self._how is not None
+        if self._weaker:
+            return _WEAK
         if self._how.least is not None:
             return self._how.least
         judged = self._threshold(bundle, phrase) is not None
@@ -134,7 +140,7 @@ class Retrieval:
         """Against all that these cameras have stored of such things, at whatever time."""
         assert self._how is not None
         missing = [p for p in asked.phrases if (asked.bundle, p) not in self.judgements]
-        if self._how.per_day is None or not missing:
+        if self._weaker or self._how.per_day is None or not missing:
             return
         near: Filters = {
             "camera": filters.get("camera"),
@@ -143,7 +149,7 @@ class Retrieval:
         rows = prototypes[[asked.phrases.index(phrase) for phrase in missing]]
         every = score_vectors(self._session, asked.bundle, rows, near)
         for column, phrase in enumerate(missing):
-            beliefs = self._smoothed(every, self._evidence(every, every.logits[:, column]))
+            beliefs = self._smoothed(every, self._evidence(every, every.logits[:, column], phrase))
             self.judgements[asked.bundle, phrase] = judge(
                 phrase, every, beliefs, per_day=self._how.per_day
             )
@@ -159,10 +165,10 @@ class Retrieval:
     def _floors(self, asked: Asked) -> Floats:
         """Logits (P,): a pair that never reaches its phrase's has no window."""
         assert self._how is not None
-        scale, bias = self._how.speaks.calibration(asked.bundle)
         smoothing = self._how.smoothing(asked.bundle)
         floors = np.zeros(len(asked.phrases))
         for column, phrase in enumerate(asked.phrases):
+            scale, bias = self._how.speaks.calibration(asked.bundle, phrase)
             enter = logit(self._enter(asked.bundle, phrase))
             enter += self._threshold(asked.bundle, phrase) or 0.0
             floors[column] = (least_evidence(enter, smoothing) - bias) / scale
@@ -175,17 +181,21 @@ class Retrieval:
         They are 0 at the score that is reached by chance as often as was chosen.
         """
         logits, others = scores.logits[:, column], scores.logits[:, len(asked.phrases) :]
-        beliefs = self._smoothed(scores, self._evidence(scores, logits))
+        beliefs = self._smoothed(scores, self._evidence(scores, logits, asked.phrases[column]))
         beliefs = beliefs - (self._threshold(scores.bundle, asked.phrases[column]) or 0.0)
         if others.shape[1] == 0:
             return beliefs
-        exceeds = self._evidence(scores, logits - others.max(axis=1), biased=False)
+        exceeds = self._evidence(
+            scores, logits - others.max(axis=1), asked.phrases[column], biased=False
+        )
         contrasted: Floats = np.minimum(beliefs, self._smoothed(scores, exceeds))
         return contrasted
 
-    def _evidence(self, scores: VectorScores, logits: Floats, *, biased: bool = True) -> Floats:
+    def _evidence(
+        self, scores: VectorScores, logits: Floats, phrase: str, *, biased: bool = True
+    ) -> Floats:
         assert self._how is not None
-        scale, bias = self._how.speaks.calibration(scores.bundle)
+        scale, bias = self._how.speaks.calibration(scores.bundle, phrase)
         evidence: Floats = scale * logits + (bias if biased else 0.0)
         return evidence
 

@@ -9,6 +9,7 @@ from storage.interactions import EndReason, Interaction, Kind, Phase, interactio
 from storage.vector_rows import VectorScores, Views, look_at
 from storage.windows import Window
 
+_SLACK = timedelta(seconds=3)
 ASKED = "asked"  # in place of the settings' hash: no run has told this interaction
 
 
@@ -82,6 +83,11 @@ def _interaction(
     )
 
 
+def slack_of(one: Interaction) -> timedelta:
+    """A moment is told at another time by who sees it and by who concludes it."""
+    return _SLACK if one.started_at == one.ended_at else timedelta()
+
+
 def without_told(found: Sequence[Interaction], stored: Iterable[Interaction]) -> list[Interaction]:
     """Those of which the same was not told live, by another bundle."""
     by: dict[tuple[str, str, str], list[Interaction]] = {}
@@ -91,7 +97,8 @@ def without_told(found: Sequence[Interaction], stored: Iterable[Interaction]) ->
         one
         for one in found
         if not any(
-            other.started_at <= one.ended_at and other.ended_at >= one.started_at
+            other.started_at <= one.ended_at + slack_of(one)
+            and other.ended_at >= one.started_at - slack_of(one)
             for other in by.get((one.verb, one.human_track, one.object_track), ())
         )
     ]

@@ -29,7 +29,7 @@ from stream.recording import SAMPLE_SECONDS
 from stream.union_samples import UNION
 
 EVERY = timedelta(seconds=SAMPLE_SECONDS)
-_ROWS = 50
+_ROWS, _LESS_SURE = 50, 5
 
 
 class Program:
@@ -74,10 +74,17 @@ class Program:
     def _reply(self, question: Question) -> Reply:
         with self._sessions() as session:
             try:
-                found = answer(session, question, until=NOW, limit=_ROWS, open_verbs=self._how)
+                found = answer(
+                    session,
+                    question,
+                    until=NOW,
+                    limit=_ROWS,
+                    open_verbs=self._how,
+                    less_sure=_LESS_SURE,
+                )
             except AskError:
                 return Reply((), understood=False)
-        rows = tuple(_found(row) for row in found.rows)
+        rows = tuple(_found(row) for row in (*found.rows, *found.less_sure))
         return Reply(rows, found.number, found.yes)
 
 
