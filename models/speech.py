@@ -77,11 +77,13 @@ class BundleSpeech:
         """(n, D): pair vectors times these are logits. Only of a bundle without silence."""
         return np.stack([self._prototype(bundle, sentence) for sentence in sentences])
 
-    def calibration(self, bundle: str) -> tuple[float, float]:
-        """Scale and bias that turn the logits of any verb into log-odds, as of one that joins."""
+    def calibration(self, bundle: str, verb: str = "") -> tuple[float, float]:
+        """Scale and bias that turn logits into log-odds: the verb's own, else as of one that
+        joins."""
         found = self._find(bundle)
-        typical = typical_calibration({} if found is None else found.manifest.calibration)
-        return typical.scale, typical.bias
+        known = {} if found is None else found.manifest.calibration
+        chosen = known.get(verb) or typical_calibration(known)
+        return chosen.scale, chosen.bias
 
     def smoothing(self, bundle: str) -> Mapping[str, float]:
         """Of verbs that join a run; empty for a bundle not installed."""

@@ -1,10 +1,21 @@
 """What people wear and what colour things have, among the words of a question."""
 
+from dataclasses import dataclass
+
 from storage.reading import Reading
-from storage.words import COLOURS, DETERMINERS, GARMENTS
+from storage.words import COLOURS, DETERMINERS, GARMENTS, WORN_ABOVE, WORN_BELOW
 
 
-def read_person_colour(reading: Reading) -> str | None:
+@dataclass(frozen=True)
+class Dress:
+    """Colours of what somebody wears; None is any."""
+
+    anywhere: str | None = None
+    above: str | None = None
+    below: str | None = None
+
+
+def read_dress(reading: Reading) -> Dress:
     """ "in red", "in a red shirt", "wearing a blue coat", "with green trousers"."""
     words = reading.words
     for i in sorted(reading.free):
@@ -18,8 +29,11 @@ def read_person_colour(reading: Reading) -> str | None:
             continue  # "with a red cup", "in a red car": of the thing
         end = i + 2 if dressed else i + 1
         reading.explain(range(start - 1, end), f"person in {words[i]}")
-        return _plain(words[i])
-    return None
+        colour, garment = _plain(words[i]), words[i + 1] if dressed else ""
+        if garment in WORN_ABOVE:
+            return Dress(above=colour)
+        return Dress(below=colour) if garment in WORN_BELOW else Dress(colour)
+    return Dress()
 
 
 def read_thing_colour(reading: Reading) -> str | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from storage.attributes import read_person_colour, read_thing_colour
+from storage.attributes import read_dress, read_thing_colour
 from storage.open_reading import read_open_verbs
 from storage.question import Clause
 from storage.reading import Encode, Reading, read_kinds, read_near, read_objects, read_verbs
@@ -27,7 +27,7 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     """From the free words between two places; explains those it uses."""
     part = reading.part(start, end)
     human, person = _read_person(part)
-    person_colour = read_person_colour(part)
+    dress = read_dress(part)
     read_verbs(part, names.verbs)
     read_objects(part, names.objects)
     if names.encode is not None:
@@ -45,7 +45,9 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
         objects=tuple(part.objects),
         human=human,
         person=person,
-        person_colour=person_colour,
+        person_colour=dress.anywhere,
+        upper_colour=dress.above,
+        lower_colour=dress.below,
         thing_colour=thing_colour,
         phrases=phrases,
     )

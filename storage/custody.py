@@ -6,6 +6,7 @@ from storage.question import Bound, Clause, Relation, Step
 from storage.reading import Reading
 
 CUSTODY = ("carry", "hold", "pick up")  # who does this has it
+HOLDING = ("carry", "hold", "drink with", "read", "talk on")  # as long as it lasts
 _HANDOVER = timedelta(seconds=5)  # from the one's hands to the other's
 _APART = timedelta(hours=1)  # between putting it down and whatever else the person did
 LEAVE = frozenset(("left", "leave", "leaves", "leaving"))

@@ -26,6 +26,8 @@ class Filters(TypedDict, total=False):
     human: str | None  # track of a person, upper and lower case alike
     person: int | None  # its number, of every camera and run
     person_colour: str | None  # worn above or below
+    upper_colour: str | None
+    lower_colour: str | None
     thing_colour: str | None
     since: datetime | None  # bounds of the time in which it was going on
     until: datetime | None
@@ -45,10 +47,7 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
         person = number_of(human)
     if person is not None:
         common.append(row.human_number == person)
-    if (worn := filters.get("person_colour")) is not None:
-        common.append(of_track(row.human_track, TrackRow.colour, TrackRow.lower_colour, worn))
-    if (colour := filters.get("thing_colour")) is not None:
-        common.append(of_track(row.object_track, TrackRow.colour, None, colour))
+    common += colours_of(row.human_track, row.object_track, filters)
     if (since := filters.get("since")) is not None:
         length = min(_longest(session) + _CLOCKS_APART, max(since - _EARLIEST, timedelta()))
         common += [row.ended_at >= since, row.started_at >= since - length]
@@ -72,15 +71,24 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
     return branches or [[false()]]
 
 
-def of_track(
-    track: InstrumentedAttribute[str],
-    colour: InstrumentedAttribute[str | None],
-    other: InstrumentedAttribute[str | None] | None,
-    wanted: str,
-) -> ColumnElement[bool]:
-    """A track of this colour; one whose colour is not known is not meant."""
-    fits = colour == wanted if other is None else (colour == wanted) | (other == wanted)
-    return select(TrackRow.id).where(TrackRow.id == track, fits).exists()
+def colours_of(
+    human: InstrumentedAttribute[str], thing: InstrumentedAttribute[str], filters: Filters
+) -> list[ColumnElement[bool]]:
+    """Tracks of the colours that are asked for; one whose colour is not known is not meant."""
+    above, below = TrackRow.colour, TrackRow.lower_colour
+    worn, thing_colour = filters.get("person_colour"), filters.get("thing_colour")
+    upper, lower = filters.get("upper_colour"), filters.get("lower_colour")
+    wanted = [
+        (human, None if worn is None else or_(above == worn, below == worn)),
+        (human, None if upper is None else above == upper),
+        (human, None if lower is None else below == lower),
+        (thing, None if thing_colour is None else above == thing_colour),
+    ]
+    return [
+        select(TrackRow.id).where(TrackRow.id == track, fits).exists()
+        for track, fits in wanted
+        if fits is not None
+    ]
 
 
 def time_of(

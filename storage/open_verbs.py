@@ -1,9 +1,8 @@
 """Moments of verbs that nobody configured, found in the pair vectors that are stored."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import numpy as np
@@ -13,21 +12,20 @@ from sqlalchemy.orm import Session
 
 from storage.chances import Judgement, judge
 from storage.filters import Filters
-from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
+from storage.interactions import Interaction
 from storage.question import Clause
 from storage.speech import MOTION, OpenVerbs
+from storage.told_windows import order_of, told
 from storage.vector_rows import (
     Floats,
     VectorScores,
-    Views,
     bundles_with_vectors,
-    look_at,
     score_vectors,
 )
-from storage.windows import Window, find_windows, least_evidence, smoothed
+from storage.windows import find_windows, least_evidence, smoothed
 
-ASKED = "asked"  # in place of the settings' hash: no run has told this interaction
 MOST_MOMENTS = 10_000  # of one verb
+_WEAK = 0.1  # belief from which a moment that was not told is shown as less sure
 _BY_CHANCE = 0.5  # belief that chance reaches as often as was chosen
 
 
@@ -43,8 +41,9 @@ class Asked:
 class Retrieval:
     """Looks for open verbs; `notes` and `complete` tell what could not be looked at."""
 
-    def __init__(self, session: Session, how: OpenVerbs | None) -> None:
-        self._session, self._how = session, how
+    def __init__(self, session: Session, how: OpenVerbs | None, *, weaker: bool = False) -> None:
+        """`weaker`: looks for what was seen live, but was not likely enough to be told."""
+        self._session, self._how, self._weaker = session, how, weaker
         self._bundles: list[str] | None = None
         self.notes: dict[str, None] = {}  # in order, each once
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
@@ -82,6 +81,8 @@ class Retrieval:
     def _unseen(self, bundle: str, clause: Clause) -> tuple[str, ...]:
         assert self._how is not None
         seen = self._how.speaks.verbs(bundle)
+        if self._weaker:
+            return tuple(verb for verb in clause.verbs if verb in seen and verb not in MOTION)
         phrases = [phrase for phrase in clause.phrases if phrase not in seen]
         if seen and seen.keys().isdisjoint(clause.verbs):
             phrases += [verb for verb in clause.verbs if verb not in MOTION]
@@ -123,6 +124,8 @@ class Retrieval:
         """Belief that opens a window: the caller's, else what chance reaches as often as was
         chosen, else, where that is not known, what opens one live."""
         assert self._how is not None
+        if self._weaker:
+            return _WEAK
         if self._how.least is not None:
             return self._how.least
         judged = self._threshold(bundle, phrase) is not None
@@ -137,7 +140,7 @@ class Retrieval:
         """Against all that these cameras have stored of such things, at whatever time."""
         assert self._how is not None
         missing = [p for p in asked.phrases if (asked.bundle, p) not in self.judgements]
-        if self._how.per_day is None or not missing:
+        if self._weaker or self._how.per_day is None or not missing:
             return
         near: Filters = {
             "camera": filters.get("camera"),
@@ -146,7 +149,7 @@ class Retrieval:
         rows = prototypes[[asked.phrases.index(phrase) for phrase in missing]]
         every = score_vectors(self._session, asked.bundle, rows, near)
         for column, phrase in enumerate(missing):
-            beliefs = self._smoothed(every, self._evidence(every, every.logits[:, column]))
+            beliefs = self._smoothed(every, self._evidence(every, every.logits[:, column], phrase))
             self.judgements[asked.bundle, phrase] = judge(
                 phrase, every, beliefs, per_day=self._how.per_day
             )
@@ -162,10 +165,10 @@ class Retrieval:
     def _floors(self, asked: Asked) -> Floats:
         """Logits (P,): a pair that never reaches its phrase's has no window."""
         assert self._how is not None
-        scale, bias = self._how.speaks.calibration(asked.bundle)
         smoothing = self._how.smoothing(asked.bundle)
         floors = np.zeros(len(asked.phrases))
         for column, phrase in enumerate(asked.phrases):
+            scale, bias = self._how.speaks.calibration(asked.bundle, phrase)
             enter = logit(self._enter(asked.bundle, phrase))
             enter += self._threshold(asked.bundle, phrase) or 0.0
             floors[column] = (least_evidence(enter, smoothing) - bias) / scale
@@ -178,17 +181,21 @@ class Retrieval:
         They are 0 at the score that is reached by chance as often as was chosen.
         """
         logits, others = scores.logits[:, column], scores.logits[:, len(asked.phrases) :]
-        beliefs = self._smoothed(scores, self._evidence(scores, logits))
+        beliefs = self._smoothed(scores, self._evidence(scores, logits, asked.phrases[column]))
         beliefs = beliefs - (self._threshold(scores.bundle, asked.phrases[column]) or 0.0)
         if others.shape[1] == 0:
             return beliefs
-        exceeds = self._evidence(scores, logits - others.max(axis=1), biased=False)
+        exceeds = self._evidence(
+            scores, logits - others.max(axis=1), asked.phrases[column], biased=False
+        )
         contrasted: Floats = np.minimum(beliefs, self._smoothed(scores, exceeds))
         return contrasted
 
-    def _evidence(self, scores: VectorScores, logits: Floats, *, biased: bool = True) -> Floats:
+    def _evidence(
+        self, scores: VectorScores, logits: Floats, phrase: str, *, biased: bool = True
+    ) -> Floats:
         assert self._how is not None
-        scale, bias = self._how.speaks.calibration(scores.bundle)
+        scale, bias = self._how.speaks.calibration(scores.bundle, phrase)
         evidence: Floats = scale * logits + (bias if biased else 0.0)
         return evidence
 
@@ -196,88 +203,3 @@ class Retrieval:
         assert self._how is not None
         smoothing, every = self._how.smoothing(scores.bundle), self._how.every.total_seconds()
         return smoothed(scores.pair, scores.seconds, evidence, smoothing, every)
-
-
-def order_of(one: Interaction, *, upwards: bool) -> tuple[timedelta, str]:
-    """Sorts as the database does: by start, then by id."""
-    since = one.started_at - datetime(1970, 1, 1, tzinfo=UTC)
-    return since if upwards else -since, one.id.hex
-
-
-def told(
-    session: Session, scores: VectorScores, phrase: str, windows: Sequence[Window]
-) -> list[Interaction]:
-    """Windows as interactions; picture and boxes are of an interaction's peak where one is near."""
-    shown = [_shown(scores, window) for window in windows]
-    views = look_at(session, scores, shown)
-    found = (
-        _interaction(scores, phrase, window, row, views)
-        for window, row in zip(windows, shown, strict=True)
-    )
-    return [one for one in found if one is not None]
-
-
-def _shown(scores: VectorScores, window: Window) -> int:
-    """The likeliest row that has a picture, else the likeliest."""
-    peaks = [row for row in window.rows if scores.peak[row]]
-    return int(max(peaks, key=lambda row: scores.logits[row].max()) if peaks else window.best)
-
-
-def _interaction(
-    scores: VectorScores, phrase: str, window: Window, row: int, views: Views
-) -> Interaction | None:
-    """None: retention has deleted it meanwhile."""
-    view = views.get(row)
-    if view is None:
-        return None
-    human, thing = scores.pairs[scores.pair[row]]
-    start, end = (datetime.fromtimestamp(scores.seconds[i], UTC) for i in window.ends)
-    began, ended = (view.media + scores.seconds[i] - scores.seconds[row] for i in window.ends)
-    return Interaction(
-        id=interaction_id(
-            camera=view.camera,
-            verb=phrase,
-            human_track=human,
-            object_track=thing,
-            started_at=start,
-            bundle=scores.bundle,
-            config=ASKED,
-        ),
-        camera=view.camera,
-        kind=Kind.INTERVAL if end > start else Kind.MOMENT,
-        phase=Phase.END,
-        verb=phrase,
-        human_track=human,
-        object_track=thing,
-        object_class=view.object_class,
-        started_at=start,
-        ended_at=end,
-        media_start=float(began),
-        media_end=float(ended),
-        mean_score=window.mean,
-        peak_score=window.score,
-        peak_at=view.media,
-        human_box=view.human_box,
-        object_box=view.object_box,
-        bundle=scores.bundle,
-        config=ASKED,
-        end_reason=EndReason.ENDED,
-        snapshot=view.snapshot,
-        clip=view.clip,
-        clip_peak=view.clip_peak,
-    )
-
-
-def without_told(found: Sequence[Interaction], stored: Iterable[Interaction]) -> list[Interaction]:
-    """Those of which the same was not told live, by another bundle."""
-    by: dict[tuple[str, str, str], list[Interaction]] = {}
-    for one in stored:
-        by.setdefault((one.verb, one.human_track, one.object_track), []).append(one)
-    return [
-        one
-        for one in found
-        if not any(
-            other.started_at <= one.ended_at and other.ended_at >= one.started_at
-            for other in by.get((one.verb, one.human_track, one.object_track), ())
-        )
-    ]

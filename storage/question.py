@@ -78,7 +78,9 @@ class Clause:
     not_objects: tuple[str, ...] = ()
     human: str | None = None  # track, camera:epoch:n
     person: int | None = None  # "person 3", as in a label
-    person_colour: str | None = None
+    person_colour: str | None = None  # worn above or below
+    upper_colour: str | None = None
+    lower_colour: str | None = None
     thing_colour: str | None = None
     phrases: tuple[str, ...] = ()  # verbs that nobody configured: asked of stored vectors
     contrasts: tuple[str, ...] = ()  # of stored vectors, too: what is more likely is not meant
@@ -86,6 +88,12 @@ class Clause:
     @property
     def empty(self) -> bool:
         return self == Clause()
+
+    @property
+    def coloured(self) -> bool:
+        """Must the colours of tracks be known?"""
+        worn = self.person_colour or self.upper_colour or self.lower_colour
+        return bool(worn or self.thing_colour)
 
     @property
     def does(self) -> bool:

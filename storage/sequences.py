@@ -8,7 +8,7 @@ import heapq
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -16,11 +16,13 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from storage.filters import Filters
+from storage.implied import implied
 from storage.interactions import Interaction
 from storage.names import object_classes_seen
-from storage.open_verbs import Retrieval, order_of, without_told
+from storage.open_verbs import Retrieval
 from storage.question import Bound, Clause, Order, Question, Relation, Step
 from storage.repository import find_interactions
+from storage.told_windows import order_of, slack_of, without_told
 
 _PAGE, _OTHERS = 100, 1000  # rows at a time of what is looked for, and of what hangs on it
 _FOREVER = timedelta(days=36_500)
@@ -33,6 +35,7 @@ class Match:
 
     interaction: Interaction
     evidence: tuple[Interaction, ...] = ()
+    likelihood: float | None = None  # of all that together; None: not looked at
 
 
 @dataclass(frozen=True)
@@ -41,20 +44,30 @@ class Source:
 
     session: Session
     retrieval: Retrieval
+    weaker: Retrieval | None = None  # also what was not likely enough to be told
 
     def pages(self, clause: Clause, window: Filters, size: int) -> Iterator[list[Interaction]]:
         """All of a clause, in order, never more than `size` at once."""
         filters: Filters = {**window, **clause_filters(self.session, clause)}
         stored = _stored(self.session, filters, size)
-        moments = self.retrieval.moments(clause, filters)
+        moments = [*self.retrieval.moments(clause, filters), *self._less_sure(clause, filters)]
         if moments and clause.verbs:  # another bundle may have seen the same live
-            first, last = min(m.started_at for m in moments), max(m.ended_at for m in moments)
+            first = min(m.started_at - slack_of(m) for m in moments)
+            last = max(m.ended_at + slack_of(m) for m in moments)
             near: Filters = {**filters, "since": first, "until": last}
             moments = without_told(moments, _stored(self.session, near, _OTHERS))
         order = partial(order_of, upwards=filters.get("oldest_first", False))
-        both = heapq.merge(stored, moments, key=order)
+        both = heapq.merge(stored, sorted(moments, key=order), key=order)
         while page := list(islice(both, size)):
             yield page
+
+    def _less_sure(self, clause: Clause, filters: Filters) -> list[Interaction]:
+        if self.weaker is None:
+            return []
+        return [
+            *self.weaker.moments(clause, filters),
+            *implied(self.session, clause.verbs, filters),
+        ]
 
 
 class Matches:
@@ -62,22 +75,22 @@ class Matches:
 
     def __init__(self, source: Source, question: Question, filters: Filters, *, most: int) -> None:
         """`most` rows are looked at, by the page."""
-        self._source, self._question, self._most = source, question, most
+        self.source, self._question, self._most = source, question, most
         self._filters: Filters = {**filters, "oldest_first": question.order is Order.FIRST}
         self._all_seen = True
 
     @property
     def complete(self) -> bool:
-        return self._all_seen and self._source.retrieval.complete
+        return self._all_seen and self.source.retrieval.complete
 
     def __iter__(self) -> Iterator[Match]:
         camera, seen = self._filters.get("camera"), 0
-        for page in self._source.pages(self._question.clause, self._filters, _PAGE):
+        for page in self.source.pages(self._question.clause, self._filters, _PAGE):
             if seen >= self._most:
                 self._all_seen = False
                 return
             seen += len(page)
-            held = _holding(self._source, page, self._question.steps, camera)
+            held = _holding(self.source, page, self._question.steps, camera)
             yield from (Match(one, held[one.id]) for one in page if one.id in held)
 
 
@@ -89,7 +102,8 @@ def _holding(
         return {one.id: () for one in anchors}
     step, rest = steps[0], steps[1:]
     if step.negated:
-        found = _best(source, anchors, step, (), camera)
+        sure = replace(source, weaker=None)  # what may have happened refutes nothing
+        found = _best(sure, anchors, step, (), camera)
         kept = [one for one in anchors if one.id not in found]
         return _holding(source, kept, rest, camera)
     return _best(source, anchors, step, rest, camera)
@@ -205,6 +219,8 @@ def clause_filters(session: Session, clause: Clause) -> Filters:
         "human": clause.human,
         "person": clause.person,
         "person_colour": clause.person_colour,
+        "upper_colour": clause.upper_colour,
+        "lower_colour": clause.lower_colour,
         "thing_colour": clause.thing_colour,
     }
 

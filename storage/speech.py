@@ -34,8 +34,9 @@ class Speaks(Protocol):
     def prototypes(self, bundle: str, sentences: Sequence[str]) -> Floats:
         """(n, D): pair vectors times these are logits. Only of a bundle without silence."""
 
-    def calibration(self, bundle: str) -> tuple[float, float]:
-        """Scale and bias that turn the logits of any verb into log-odds."""
+    def calibration(self, bundle: str, verb: str = "") -> tuple[float, float]:
+        """Scale and bias that turn the logits of a verb that it sees live, else of any, into
+        log-odds."""
 
     def smoothing(self, bundle: str) -> Mapping[str, float]:
         """What `VerbSmoothing` is made of, for verbs that join a run."""
@@ -61,9 +62,10 @@ class OpenVerbs:
         return cls(speaks, every=timedelta(0, every_seconds), changed=changed)
 
     def sentences(self, bundle: str, phrases: Sequence[str]) -> list[str]:
-        """What the bundle would be told if the verbs joined a run."""
-        pattern = sentence_pattern(self.speaks.verbs(bundle))
-        return [pattern.format(gerund(phrase)) for phrase in phrases]
+        """What the bundle is told of a verb, or would be if it joined a run."""
+        known = self.speaks.verbs(bundle)
+        pattern = sentence_pattern(known)
+        return [known.get(phrase) or pattern.format(gerund(phrase)) for phrase in phrases]
 
     def smoothing(self, bundle: str) -> VerbSmoothing:
         return VerbSmoothing(**{**self.speaks.smoothing(bundle), **self.changed})

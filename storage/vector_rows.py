@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from storage.filters import Filters, branches_of, number_of, of_track
+from storage.filters import Filters, branches_of, colours_of, number_of
 from storage.hopeful_pairs import find_hopeful, of_pairs
 from storage.interactions import Box
 from storage.names import distinct
-from storage.tables import InteractionRow, PairVectorRow, TrackRow
+from storage.tables import InteractionRow, PairVectorRow
 from storage.vector_reads import Conditions, Piece, VectorTable, read_postgres, read_sqlite
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -100,10 +100,7 @@ def pair_conditions(bundle: str, filters: Filters) -> list[ColumnElement[bool]]:
         person = number_of(human)
     if person is not None:
         conditions.append(row.human_number == person)
-    if (worn := filters.get("person_colour")) is not None:
-        conditions.append(of_track(row.human_track, TrackRow.colour, TrackRow.lower_colour, worn))
-    if (colour := filters.get("thing_colour")) is not None:
-        conditions.append(of_track(row.object_track, TrackRow.colour, None, colour))
+    conditions += colours_of(row.human_track, row.object_track, filters)
     if (since := filters.get("since")) is not None:
         conditions.append(row.taken_at >= since)
     if (until := filters.get("until")) is not None:

@@ -170,7 +170,6 @@ def _wait(question: Question, new: Interaction, *, found: bool) -> timedelta:
     if found:
         return max((s.within or _PATIENCE for s in later), default=timedelta())
     coloured = any(
-        clause.person_colour or clause.thing_colour
-        for clause in (question.clause, *(step.clause for step in question.steps))
+        clause.coloured for clause in (question.clause, *(step.clause for step in question.steps))
     )
     return _TRACK_TOLD if coloured and new.phase is Phase.END else timedelta()

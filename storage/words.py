@@ -115,6 +115,8 @@ GARMENTS = _set(
     "blouse cap clothes coat dress hat helmet hoodie jacket jeans jumper pants pullover shirt"
     " shorts skirt suit sweater trousers tshirt vest"
 )
+WORN_ABOVE = _set("blouse coat hoodie jacket jumper pullover shirt sweater tshirt vest")
+WORN_BELOW = _set("jeans pants shorts skirt trousers")
 # They turn a question round or order it: leaving one out would answer another question.
 OPERATORS = _set(
     "after again before else except fewer first least less longest more most never no not nothing"

@@ -13,13 +13,12 @@ from models.evaluation.diary import Found
 from models.evaluation.union_clip import UnionClip
 from models.vocabulary import Vocabulary
 from models.world.truth import ACTS, PICK_UP, PUT_DOWN
-from storage.ask import answer
+from storage.ask import Row, answer
 from storage.certainty import find_moments
 from storage.chances import APART
 from storage.database import Sessions
 from storage.filters import Filters
 from storage.grammar import understand
-from storage.interactions import Interaction
 from storage.names import cameras
 from storage.question import AskError, Question
 from storage.sequences import clause_filters
@@ -30,7 +29,7 @@ from stream.recording import SAMPLE_SECONDS
 from stream.union_samples import UNION
 
 EVERY = timedelta(seconds=SAMPLE_SECONDS)
-_ROWS = 50
+_ROWS, _LESS_SURE = 50, 5
 
 
 class Program:
@@ -75,10 +74,17 @@ class Program:
     def _reply(self, question: Question) -> Reply:
         with self._sessions() as session:
             try:
-                found = answer(session, question, until=NOW, limit=_ROWS, open_verbs=self._how)
+                found = answer(
+                    session,
+                    question,
+                    until=NOW,
+                    limit=_ROWS,
+                    open_verbs=self._how,
+                    less_sure=_LESS_SURE,
+                )
             except AskError:
                 return Reply((), understood=False)
-        rows = tuple(_found(row.interaction) for row in found.rows)
+        rows = tuple(_found(row) for row in (*found.rows, *found.less_sure))
         return Reply(rows, found.number, found.yes)
 
 
@@ -120,7 +126,8 @@ def _sentence(asked: Asked) -> str:
     return f"a photo of a person {gerund}"
 
 
-def _found(one: Interaction) -> Found:
+def _found(row: Row) -> Found:
+    one = row.interaction
     start = one.started_at.timestamp()
     return Found(
         one.camera,
@@ -129,7 +136,7 @@ def _found(one: Interaction) -> Found:
         start + one.peak_at - one.media_start,
         one.human_box,
         one.object_box,
-        one.peak_score,
+        one.peak_score if row.likelihood is None else row.likelihood,
     )
 
 

@@ -136,6 +136,9 @@ def ask(
         typer.echo(to_csv(answer), nl=False)
     elif answer.rows:
         show_rows(answer.columns, [row.cells for row in answer.rows])
+    if answer.less_sure and not (json or csv):
+        rows = [row.cells for row in answer.less_sure]
+        show_rows(answer.columns, rows, title="less sure: not told when it happened")
     if json or csv:
         complain(answer.summary)
     else:

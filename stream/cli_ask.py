@@ -11,6 +11,8 @@ from storage.ask import Answer, OpenVerbs, answer, understand_stored
 from storage.database import make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
 
+_LESS_SURE = 5  # rows, where fewer are sure
+
 
 def answer_question(
     settings: Settings,
@@ -30,7 +32,9 @@ def answer_question(
             asked = understand_stored(
                 session, question, now=now, zone=now.tzinfo or UTC, open_verbs=known
             )
-            return answer(session, asked, since=since, camera=camera, open_verbs=known)
+            return answer(
+                session, asked, since=since, camera=camera, open_verbs=known, less_sure=_LESS_SURE
+            )
     finally:
         engine.dispose()
 

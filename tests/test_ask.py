@@ -144,6 +144,9 @@ def test_a_word_that_is_not_understood_is_told_and_nothing_else_is_answered(
         ("who picked up the blue cup", []),
         ("who in a gray shirt picked up what", [1]),
         ("did anyone in blue pick up a red cup", [1]),  # worn below counts, too
+        ("did anyone in blue trousers pick up a cup", [1]),
+        ("did anyone in a blue shirt pick up a cup", []),
+        ("did anyone in grey trousers pick up a cup", []),
         ("did anyone in red pick up a cup", []),
     ],
 )

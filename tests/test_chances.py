@@ -46,7 +46,7 @@ class Speech:
     def prototypes(self, _bundle: str, sentences: Sequence[str]) -> Floats:
         return np.tile(DIRECTION, (len(sentences), 1))
 
-    def calibration(self, _bundle: str) -> tuple[float, float]:
+    def calibration(self, _bundle: str, _verb: str = "") -> tuple[float, float]:
         return 1.0, 0.0
 
     def smoothing(self, _bundle: str) -> Mapping[str, float]:

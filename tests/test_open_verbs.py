@@ -46,7 +46,7 @@ class Spoken:
         assert bundle == "b"
         return np.array([[1, 0] if JUGGLE in s else [0, 1] for s in sentences], np.float32)
 
-    def calibration(self, bundle: str) -> tuple[float, float]:
+    def calibration(self, bundle: str, _verb: str = "") -> tuple[float, float]:
         assert bundle == "b"
         return 2.0, 0.0
 

@@ -30,7 +30,7 @@ def test_a_question_with_everything() -> None:
     asked = ask(text)
     assert (asked.form, asked.camera, asked.answerable) == (Form.YES_NO, "gate", True)
     assert (asked.clause.verbs, asked.clause.objects) == (("carry",), ("suitcase",))
-    assert asked.clause.person_colour == "red"
+    assert asked.clause.upper_colour == "red"
     assert asked.since == datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
     assert asked.until is not None
     assert asked.until + timedelta(microseconds=1) == datetime(2026, 11, 23, 23, 0, tzinfo=UTC)

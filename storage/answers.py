@@ -1,0 +1,168 @@
+"""What an answer is, and how it reads: rows with their cells, and the answer in one line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from storage.chances import Judgement
+from storage.interactions import Interaction
+from storage.question import Form, Question, Span, missing
+from storage.repository import MOST_COUNTED
+from storage.sequences import Match
+from storage.told_windows import ASKED
+
+
+@dataclass(frozen=True)
+class Row:
+    """One interaction, what happened with it, and its cells in the order of the columns."""
+
+    interaction: Interaction
+    evidence: tuple[Interaction, ...]
+    cells: tuple[str, ...]
+    likelihood: float | None = None  # of it and its evidence together; None: not looked at
+    by_chance: float | None = None  # how likely a moment scores so high in which it did not happen
+
+    @property
+    def asked(self) -> bool:
+        """Found in stored vectors, not told live."""
+        return self.interaction.config == ASKED
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`rows` are some of `total`; `summary` is the answer in one line."""
+
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...]
+    total: int  # moments, counted up to `MOST_COUNTED` + 1
+    number: int | None  # for "how many": what is counted
+    yes: bool | None  # for "did anyone"
+    complete: bool  # False: only the newest `MOST_COUNTED` candidates were looked at
+    summary: str
+    understood: tuple[Span, ...]
+    not_understood: tuple[str, ...]
+    absent: tuple[str, ...]  # of these what is known to be a thing, like nothing that is seen
+    answerable: bool  # False: without the words not understood it would be another question
+    certainty: tuple[Judgement, ...] = ()  # of verbs that nobody configured
+    less_sure: tuple[Row, ...] = ()  # not likely enough to be told live; not counted
+
+    @property
+    def missing(self) -> str:
+        """What was not looked at, in a line; empty: all was."""
+        return missing(self.not_understood, self.absent)
+
+
+@dataclass
+class Found:
+    """What was found, before it is shown."""
+
+    matches: list[Match]
+    total: int = 0
+    number: int | None = None
+    complete: bool = True
+    notes: tuple[str, ...] = ()  # which bundles could not be asked
+    certainty: tuple[Judgement, ...] = ()
+    by_chance: Mapping[UUID, float] = field(default_factory=dict)  # p-values by interaction
+    less_sure: Sequence[Match] = ()
+
+
+def person_label(track: str) -> str:
+    """`gate:0:3` as people say it: person 3 (gate)."""
+    camera, epoch, number = (*track.rsplit(":", 2), "", "")[:3]
+    return f"person {number} ({camera})" if epoch and number else track
+
+
+def told(question: Question, found: Found) -> Answer:
+    columns = _columns(question)
+    if question.form is Form.TIMES and question.answerable:
+        found.number = found.total
+    asked = question.form is Form.YES_NO and question.answerable
+    return Answer(
+        rows=_rows(found.matches, columns, found),
+        columns=columns,
+        total=found.total,
+        number=found.number,
+        yes=found.total > 0 if asked else None,
+        complete=found.complete,
+        summary=_summary(question, found),
+        understood=question.understood,
+        not_understood=question.not_understood,
+        absent=question.absent,
+        answerable=question.answerable,
+        certainty=found.certainty,
+        less_sure=_rows(found.less_sure, columns, found),
+    )
+
+
+def _rows(matches: Sequence[Match], columns: Sequence[str], found: Found) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            one.interaction,
+            one.evidence,
+            tuple(_cell(one, column) for column in columns),
+            one.likelihood,
+            found.by_chance.get(one.interaction.id),
+        )
+        for one in matches
+    )
+
+
+def _summary(question: Question, found: Found) -> str:
+    if not question.answerable:
+        return missing(question.not_understood, question.absent)
+    parts = [_short(question.form, found)]
+    if not found.complete:
+        parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")
+    parts += [*found.notes, *map(str, found.certainty)]
+    return "; ".join(parts)
+
+
+def _short(form: Form, found: Found) -> str:
+    over = found.total > MOST_COUNTED
+    number = f"more than {MOST_COUNTED:,}" if over else f"{found.total:,}"
+    times = {0: "never", 1: "once", 2: "twice"}.get(found.total, f"{number} times")
+    if form is Form.TIMES:
+        return times
+    if form in (Form.PEOPLE, Form.THINGS):
+        return f"{found.number or 0:,} ({times})"
+    if found.total == 0:
+        return "no: nothing found" if form is Form.YES_NO else "nothing found"
+    moments = "1 interaction" if found.total == 1 else f"{number} interactions"
+    return f"yes: {moments}" if form is Form.YES_NO else moments
+
+
+def _columns(question: Question) -> tuple[str, ...]:
+    """What is asked for comes first; then what the question leaves open."""
+    asked = list(question.asked) or ["who", "what"]
+    if len(question.clause.verbs) + len(question.clause.phrases) != 1:
+        asked.append("did")
+    if len(question.clause.objects) > 1 or question.clause.not_objects:
+        asked.append("what")
+    if any(not step.negated for step in question.steps):
+        asked.append("with")
+    return tuple(dict.fromkeys([*asked, "time", "camera", "score"]))
+
+
+def _cell(found: Match, column: str) -> str:
+    one = found.interaction
+    match column:
+        case "who":
+            return person_label(one.human_track)
+        case "what":
+            return one.object_class
+        case "did":
+            return one.verb
+        case "with":
+            return "; ".join(_told(other) for other in found.evidence)
+        case "time":
+            return one.started_at.isoformat(sep=" ", timespec="seconds")
+        case "camera":
+            return one.camera
+        case _:
+            return f"{one.peak_score:.2f}"
+
+
+def _told(one: Interaction) -> str:
+    """What happened with it, in a few words."""
+    who = person_label(one.human_track)
+    return f"{who} {one.verb} {one.object_class} {one.started_at:%H:%M:%S}"

@@ -1,0 +1,144 @@
+"""Pick-ups and put-downs that nobody told, from custody: who has a thing has taken it.
+
+A thing that stood there, then is held by somebody to whom nobody gave it, was picked up; one that
+is held, then stands there and is in nobody's hands, and was not thrown, was put down.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.custody import HOLDING
+from storage.filters import Filters
+from storage.interactions import Interaction, Kind, interaction_id
+from storage.repository import find_interactions
+from storage.tables import TrackRow
+from storage.told_windows import ASKED
+
+PICK_UP, PUT_DOWN = "pick up", "put down"
+IMPLIED = 0.5  # share of the custody's belief: about every other one is true
+_MOST = 1000  # custodies that are looked at, the newest
+_SEEN = timedelta(seconds=0.5)  # for so long it stood there before or after
+_PAUSE = timedelta(seconds=1)  # in hands all the same
+_HANDED = timedelta(
+    seconds=3
+)  # another's custody so near, or a throw, is where it came from or went
+
+Pair = tuple[str, str]  # tracks of person and thing
+Lives = dict[str, tuple[datetime, datetime]]  # of tracks: first and last seen
+
+
+@dataclass
+class _Custody:
+    """Rows of one pair without a longer pause, oldest first."""
+
+    rows: list[Interaction]
+    until: datetime
+
+    @property
+    def since(self) -> datetime:
+        return self.rows[0].started_at
+
+    @property
+    def belief(self) -> float:
+        return max(one.peak_score for one in self.rows)
+
+
+def implied(session: Session, verbs: Sequence[str], filters: Filters) -> list[Interaction]:
+    """Of the wanted verbs those that custody implies, told or not, with the filters' pairs."""
+    wanted = {PICK_UP, PUT_DOWN} & set(verbs)
+    if not wanted:
+        return []
+    everything: Filters = {**filters, "verbs": (*HOLDING, "throw", "kick")}
+    rows = find_interactions(session, **everything, limit=_MOST)
+    held = list(_custodies([one for one in rows if one.verb in HOLDING]))
+    let_fly = [one for one in rows if one.verb not in HOLDING]
+    lives = _lives(session, {one.rows[0].object_track for one in held})
+    others = defaultdict[str, list[_Custody]](list)
+    for custody in held:
+        others[custody.rows[0].object_track].append(custody)
+    found = []
+    for custody in held:
+        thing = custody.rows[0].object_track
+        if thing not in lives:
+            continue
+        first, last = lives[thing]
+        near = [one for one in others[thing] if _person(one) != _person(custody)]
+        flown = [one for one in let_fly if one.object_track == thing]
+        if PICK_UP in wanted and first + _SEEN <= custody.since and not _given(custody, near):
+            found.append(_told(PICK_UP, custody.rows[0], custody.since, custody.belief))
+        if PUT_DOWN in wanted and last - _SEEN >= custody.until and not _gone(custody, near, flown):
+            found.append(_told(PUT_DOWN, custody.rows[-1], custody.until, custody.belief))
+    return found
+
+
+def _custodies(rows: Sequence[Interaction]) -> Iterator[_Custody]:
+    by_pair = defaultdict[Pair, list[Interaction]](list)
+    for one in sorted(rows, key=lambda one: one.started_at):
+        by_pair[one.human_track, one.object_track].append(one)
+    for mine in by_pair.values():
+        custody = _Custody(mine[:1], mine[0].ended_at)
+        for one in mine[1:]:
+            if one.started_at - custody.until > _PAUSE:
+                yield custody
+                custody = _Custody([], one.ended_at)
+            custody.rows.append(one)
+            custody.until = max(custody.until, one.ended_at)
+        yield custody
+
+
+def _person(custody: _Custody) -> str:
+    return custody.rows[0].human_track
+
+
+def _given(custody: _Custody, others: Sequence[_Custody]) -> bool:
+    """Did somebody else have it just before?"""
+    return any(one.since < custody.since and custody.since - one.until <= _HANDED for one in others)
+
+
+def _gone(custody: _Custody, others: Sequence[_Custody], let_fly: Sequence[Interaction]) -> bool:
+    """Does somebody else have it right after, or did it fly?"""
+    taken = any(
+        one.until > custody.until and one.since - custody.until <= _HANDED for one in others
+    )
+    return taken or any(abs(one.started_at - custody.until) <= _HANDED for one in let_fly)
+
+
+def _lives(session: Session, tracks: set[str]) -> Lives:
+    row = TrackRow
+    query = select(row.id, row.first_seen, row.last_seen).where(row.id.in_(sorted(tracks)))
+    return {id_: (first, last) for id_, first, last in session.execute(query)}
+
+
+def _told(verb: str, held: Interaction, at: datetime, belief: float) -> Interaction:
+    """With the picture of the custody: there is none of the moment itself."""
+    return replace(
+        held,
+        id=_id(verb, held, at),
+        verb=verb,
+        kind=Kind.MOMENT,
+        started_at=at,
+        ended_at=at,
+        media_start=held.media_start + (at - held.started_at).total_seconds(),
+        media_end=held.media_start + (at - held.started_at).total_seconds(),
+        mean_score=IMPLIED * belief,
+        peak_score=IMPLIED * belief,
+        config=ASKED,
+    )
+
+
+def _id(verb: str, held: Interaction, at: datetime) -> uuid.UUID:
+    return interaction_id(
+        camera=held.camera,
+        verb=verb,
+        human_track=held.human_track,
+        object_track=held.object_track,
+        started_at=at,
+        bundle=held.bundle,
+        config=ASKED,
+    )

@@ -1,0 +1,73 @@
+"""Moments that were not likely enough to be told, shown beside an answer and not counted."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from storage.ask import Answer, OpenVerbs, answer, understand_stored
+from storage.repository import add_interactions
+from storage.track_rows import add_pair_vectors, add_tracks
+from storage.tracks import Track
+from tests.test_interactions import NOON, make_interaction
+from tests.test_open_verbs import Spoken, sample
+
+HELD = replace(make_interaction(10, verb="hold"), object_class="box")
+MINUTE = timedelta(minutes=1)
+
+
+def ask(sessions: sessionmaker[Session], question: str, how: OpenVerbs | None = None) -> Answer:
+    with sessions() as session:
+        asked = understand_stored(session, question, now=NOON + MINUTE, open_verbs=how)
+        return answer(session, asked, open_verbs=how, less_sure=5)
+
+
+def store_held(sessions: sessionmaker[Session], first_seen: float = 0.0) -> None:
+    """A box that is held for 2.5 s from the tenth on, and stands there before and after."""
+    seen = NOON + timedelta(seconds=first_seen), NOON + MINUTE
+    track = Track(HELD.object_track, "gate", "box", *seen, 0.0, 60.0, 99, "b")
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[HELD])
+        add_tracks(session, tracks=[track])
+
+
+def test_who_holds_what_stood_there_has_picked_it_up(sessions: sessionmaker[Session]) -> None:
+    store_held(sessions)
+    found = ask(sessions, "did anyone pick up a box")
+    assert (found.rows, found.total, found.yes) == ((), 0, False)
+    (row,) = found.less_sure
+    assert (row.interaction.started_at, row.interaction.verb) == (HELD.started_at, "pick up")
+    assert row.likelihood is not None
+    assert row.likelihood < HELD.peak_score
+    (row,) = ask(sessions, "who put down a box").less_sure
+    assert row.interaction.started_at == HELD.ended_at
+
+
+def test_what_is_told_or_came_in_hands_is_not_implied(sessions: sessionmaker[Session]) -> None:
+    store_held(sessions, first_seen=9.9)
+    assert ask(sessions, "who picked up a box").less_sure == ()
+    put = make_interaction(13, verb="put down")
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[put])
+    found = ask(sessions, "who put down a box")
+    assert [row.interaction for row in found.rows] == [put]
+    assert found.less_sure == ()
+
+
+def test_what_another_takes_was_not_put_down(sessions: sessionmaker[Session]) -> None:
+    store_held(sessions)
+    taken = make_interaction(13, verb="hold", human_track="gate:0:5")
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[taken])
+    people = {row.interaction.human_track for row in ask(sessions, "who put down a box").less_sure}
+    assert people == {"gate:0:5"}
+
+
+def test_beliefs_below_the_live_threshold_are_found(sessions: sessionmaker[Session]) -> None:
+    vectors = [sample(second, juggles=-5, throws=-0.5) for second in range(0, 30, 5)]
+    with sessions.begin() as session:
+        add_pair_vectors(session, vectors=vectors)
+    found = ask(sessions, "who held a ball", OpenVerbs(Spoken()))
+    assert found.total == 0
+    (row,) = found.less_sure
+    assert 0.1 < row.interaction.peak_score < 0.5

@@ -1,0 +1,79 @@
+"""Rows of an answer: the likeliest first, by all that is stored around them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from storage.ask import answer, understand_stored
+from storage.interactions import Interaction
+from storage.repository import add_interactions
+from tests.test_interactions import NOON, make_interaction
+
+HOUR = timedelta(hours=1)
+
+
+def ask(
+    sessions: sessionmaker[Session], question: str, *, limit: int = 50, offset: int = 0
+) -> list[tuple[Interaction, float | None]]:
+    with sessions() as session:
+        asked = understand_stored(session, question, now=NOON + HOUR)
+        found = answer(session, asked, limit=limit, offset=offset)
+    return [(row.interaction, row.likelihood) for row in found.rows]
+
+
+def store(sessions: sessionmaker[Session], *interactions: Interaction) -> None:
+    with sessions.begin() as session:
+        add_interactions(session, interactions=interactions)
+
+
+def test_who_has_the_thing_afterwards_has_picked_it_up(sessions: sessionmaker[Session]) -> None:
+    sure, unsure = make_interaction(0, peak_score=0.55), make_interaction(30, peak_score=0.9)
+    held = make_interaction(1, verb="hold", peak_score=0.97)
+    store(sessions, sure, unsure, held)
+    (first, likely), (second, less) = ask(sessions, "who picked up a box")
+    assert (first, second) == (sure, unsure)
+    assert likely == 0.97
+    assert less is not None
+    assert less < 0.5
+
+
+def test_another_person_s_hands_tell_nothing(sessions: sessionmaker[Session]) -> None:
+    picked = make_interaction(0)
+    store(sessions, picked, make_interaction(1, verb="hold", human_track="gate:0:9"))
+    ((_, likely),) = ask(sessions, "who picked up a box")
+    assert likely is not None
+    assert likely < 0.5
+
+
+def test_a_long_custody_ends_with_its_put_down(sessions: sessionmaker[Session]) -> None:
+    held = make_interaction(0, verb="hold", peak_score=0.98)
+    held = replace(held, ended_at=held.started_at + timedelta(minutes=4))
+    store(sessions, held, make_interaction(240, verb="put down", peak_score=0.5))
+    ((_, likely),) = ask(sessions, "who put down a box")
+    assert likely == 0.98
+
+
+def test_two_things_together_are_less_likely_than_each(sessions: sessionmaker[Session]) -> None:
+    kicked = make_interaction(0, verb="kick", object_class="ball", peak_score=0.8)
+    sat = make_interaction(9, verb="sit on", object_class="chair", peak_score=0.5)
+    store(sessions, kicked, sat)
+    ((row, likely),) = ask(sessions, "who kicked a ball and then sat on a chair")
+    assert row == kicked
+    assert likely == 0.8 * 0.5
+
+
+def test_every_row_is_on_one_page(sessions: sessionmaker[Session]) -> None:
+    """The newest hundred are ranked; what lies behind them is as it was stored."""
+    kicks = [
+        make_interaction(n, verb="kick", peak_score=0.5 + n % 7 / 20, human_track=f"gate:0:{n}")
+        for n in range(130)
+    ]
+    store(sessions, *kicks)
+    pages = [ask(sessions, "who kicked what", limit=40, offset=n) for n in (0, 40, 80, 120)]
+    rows = [row for page in pages for row in page]
+    assert {one.id for one, _ in rows} == {one.id for one in kicks}
+    assert len(rows) == 130
+    ranked = [likely for _, likely in rows[:100] if likely is not None]
+    assert ranked == sorted(ranked, reverse=True)
+    assert [one for one, _ in rows[100:]] == kicks[29::-1]
