@@ -56,7 +56,7 @@ def add(
     from storage.quiet import QuietHours
     from storage.standing import Standing, parse_cooldown, understand_standing
     from storage.standing_rows import save_standing
-    from stream.build import unheard
+    from stream.build_bundle import unheard
 
     settings = load(config, database={"url": database})
     channels = tuple(
@@ -237,7 +237,7 @@ def _sessions(settings: Settings) -> Iterator["Sessions"]:
 def _bundle(settings: Settings) -> "Bundle | None":
     """The one that a run would take; None: there is none, and nothing of it is known."""
     from models.errors import ModelError
-    from stream.build import open_bundle
+    from stream.build_bundle import open_bundle
 
     try:
         return open_bundle(settings)
