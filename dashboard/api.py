@@ -19,12 +19,12 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime
 
 from dashboard.api_alerts import add_alerts
+from dashboard.api_answers import AnswerOut, PageOut, answer_out, interaction_out
 from storage.ask import Answer, AskError, OpenVerbs, answer, understand_stored
 from storage.certainty import PER_DAY
-from storage.chances import Judgement
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
 from storage.interactions import Interaction
@@ -38,59 +38,6 @@ _NEWEST = 200  # changed interactions that one look can tell
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 Offset = Annotated[int, Query(ge=0, le=10_000)]
-
-
-class SpanOut(BaseModel):
-    """Characters `start` to `end` of the question were taken for `meaning`."""
-
-    start: int
-    end: int
-    said: str
-    meaning: str
-
-
-class RowOut(BaseModel):
-    interaction: dict[str, Any]
-    evidence: list[dict[str, Any]]
-    cells: list[str]
-    by_chance: float | None = Field(
-        description="how likely a moment scores so high in which it did not happen"
-    )
-    asked: bool = Field(description="found in stored vectors, not told live")
-
-
-class CertaintyOut(BaseModel):
-    """Of a verb that nobody configured; without a threshold too little is stored to tell."""
-
-    phrase: str
-    moments: int
-    per_day: float
-    threshold: float | None
-    low: float | None
-    high: float | None
-
-
-class AnswerOut(BaseModel):
-    """Ask for the next page with `until` = `as_of`, and rows do not shift."""
-
-    summary: str
-    number: int | None = Field(description="for 'how many'")
-    yes: bool | None = Field(description="for 'did anyone'")
-    total: int
-    complete: bool
-    columns: list[str]
-    rows: list[RowOut]
-    understood: list[SpanOut]
-    not_understood: list[str]
-    absent: list[str] = Field(description="of these what is a thing, yet like nothing that is seen")
-    certainty: list[CertaintyOut]
-    as_of: datetime
-    next_offset: int | None
-
-
-class PageOut(BaseModel):
-    interactions: list[dict[str, Any]]
-    next_offset: int | None
 
 
 def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None) -> FastAPI:
@@ -158,7 +105,7 @@ def _add_asking(
                 open_verbs=known,
             )
 
-        return _answer_out(_read(sessions, read), last, offset)
+        return answer_out(_read(sessions, read), last, offset)
 
 
 def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
@@ -185,14 +132,16 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
             ),
         )
         more = offset + limit if len(found) > limit else None
-        return PageOut(interactions=[_out(one) for one in found[:limit]], next_offset=more)
+        return PageOut(
+            interactions=[interaction_out(one) for one in found[:limit]], next_offset=more
+        )
 
     @api.get("/interactions/{id}", dependencies=[checked])
     def interaction(id: UUID) -> dict[str, Any]:
         found = _read(sessions, lambda session: get_interaction(session, id=id))
         if found is None:
             raise HTTPException(404, "no such interaction")
-        return _out(found)
+        return interaction_out(found)
 
     @api.get("/names", dependencies=[checked])
     def names() -> dict[str, list[str]]:
@@ -217,7 +166,8 @@ async def _live(sessions: Sessions, seconds: float) -> AsyncIterator[str]:
             if told.get(one.id) != _state(one):
                 told[one.id] = _state(one)
                 beat = time.monotonic()
-                yield f"event: interaction\nid: {one.id}\ndata: {json.dumps(_out(one))}\n\n"
+                data = json.dumps(interaction_out(one))
+                yield f"event: interaction\nid: {one.id}\ndata: {data}\n\n"
         told = dict(list(told.items())[-2 * _NEWEST :])
         if time.monotonic() - beat > _BEAT_SECONDS:
             beat = time.monotonic()
@@ -231,55 +181,6 @@ def _changed(session: ReadSession) -> list[Interaction]:
 
 def _state(one: Interaction) -> tuple[str, datetime]:
     return one.phase, one.ended_at
-
-
-def _answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
-    shown = offset + len(found.rows)
-    rows = [
-        RowOut(
-            interaction=_out(row.interaction),
-            evidence=[_out(one) for one in row.evidence],
-            cells=list(row.cells),
-            by_chance=row.by_chance,
-            asked=row.asked,
-        )
-        for row in found.rows
-    ]
-    return AnswerOut(
-        summary=found.summary,
-        number=found.number,
-        yes=found.yes,
-        total=found.total,
-        complete=found.complete,
-        columns=list(found.columns),
-        rows=rows,
-        understood=[SpanOut(**vars(span)) for span in found.understood],
-        not_understood=list(found.not_understood),
-        absent=list(found.absent),
-        certainty=[_certainty_out(judgement) for judgement in found.certainty],
-        as_of=as_of,
-        next_offset=shown if found.rows and shown < found.total else None,
-    )
-
-
-def _certainty_out(judged: Judgement) -> CertaintyOut:
-    known = judged.chance
-    low, high = (None, None) if known is None else known.between(judged.threshold)
-    return CertaintyOut(
-        phrase=judged.phrase,
-        moments=judged.moments,
-        per_day=judged.per_day,
-        threshold=None if known is None else judged.threshold,
-        low=low,
-        high=high,
-    )
-
-
-def _out(one: Interaction) -> dict[str, Any]:
-    """Without the vector: what it is for stays here."""
-    row = one.to_dict(with_vector=False)
-    del row["vector"]
-    return row
 
 
 def _zone(name: str) -> ZoneInfo:

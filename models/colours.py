@@ -14,8 +14,9 @@ _DARK, _LIGHT = 55, 190  # values: black below, white above if it is pale
 _PALE = 45  # saturation below which there is no hue
 _BROWN = 150  # value below which orange is brown
 _ROSE = 150  # saturation below which a light red is pink
-_HUES = ((8, "red"), (20, "orange"), (34, "yellow"), (85, "green"), (128, "blue"))
-_LATE_HUES = ((150, "purple"), (171, "pink"), (180, "red"))
+_RED = 8, 171  # hues below the first and from the second on
+_ORANGE = 20  # hues below, that are not red
+_HUES = ((34, "yellow"), (85, "green"), (128, "blue"), (150, "purple"), (171, "pink"))
 _MOST_PIXELS = 32  # a side
 
 UPPER, LOWER = (0.3, 0.2, 0.7, 0.48), (0.3, 0.55, 0.7, 0.85)  # shares of a person's box: x, y, x, y
@@ -51,21 +52,22 @@ def name_of(shares: Shares | float) -> str | None:
     return NAMES[int(total.argmax())] if total.sum() > 0 else None
 
 
-def _name(hue: int, saturation: int, value: int) -> str:
-    if value < _DARK:
-        return "black"
-    if saturation < _PALE:
-        return "white" if value >= _LIGHT else "grey"
-    name = next(name for limit, name in (*_HUES, *_LATE_HUES) if hue < limit)
-    if name == "orange" and value < _BROWN:
-        return "brown"
-    return "pink" if name == "red" and saturation < _ROSE and value >= _LIGHT else name
+def _make_table() -> npt.NDArray[np.uint8]:
+    """(180, 32, 32) of NAMES: of each hue, and of each eighth of saturations and values."""
+    hue, saturation, value = np.ogrid[:180, 4:256:8, 4:256:8]
+    red = (hue < _RED[0]) | (hue >= _RED[1])
+    rules = (  # the first that fits counts
+        ("black", value < _DARK),
+        ("white", (saturation < _PALE) & (value >= _LIGHT)),
+        ("grey", saturation < _PALE),
+        ("pink", red & (saturation < _ROSE) & (value >= _LIGHT)),
+        ("red", red),
+        ("brown", (hue < _ORANGE) & (value < _BROWN)),
+        ("orange", hue < _ORANGE),
+        *((name, hue < limit) for limit, name in _HUES),
+    )
+    places = [np.uint8(NAMES.index(name)) for name, _ in rules]
+    return np.select(np.broadcast_arrays(*(fits for _, fits in rules)), places)
 
 
-_TABLE = np.array(
-    [
-        [[NAMES.index(_name(hue, 8 * s + 4, 8 * v + 4)) for v in range(32)] for s in range(32)]
-        for hue in range(180)
-    ],
-    np.uint8,
-)
+_TABLE = _make_table()

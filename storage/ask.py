@@ -85,9 +85,9 @@ def answer(
     """Only what fits all of the question: when nothing does, there are no rows.
 
     The likeliest come first, of those equally likely the newest; beyond the newest hundred of
-    many, where nobody waits for all to be read, the newest. `less_sure`: where fewer rows than
-    that are found, it is filled up by moments, the
-    likeliest first, that were not likely enough to be told live; they count for nothing else.
+    many, where nobody waits for all to be read, the newest. `less_sure`: where fewer rows than that
+    are found, it is filled up by moments, the likeliest first, that were not likely enough to be
+    told live; they count for nothing else.
     """
     conflict = camera is not None and question.camera not in (None, camera)
     if not question.answerable or conflict:

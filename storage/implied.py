@@ -25,9 +25,7 @@ IMPLIED = 0.5  # share of the custody's belief: about every other one is true
 _MOST = 1000  # custodies that are looked at, the newest
 _SEEN = timedelta(seconds=0.5)  # for so long it stood there before or after
 _PAUSE = timedelta(seconds=1)  # in hands all the same
-_HANDED = timedelta(
-    seconds=3
-)  # another's custody so near, or a throw, is where it came from or went
+_HANDED = timedelta(seconds=3)  # from another's custody or a throw: it came from there, or went
 
 Pair = tuple[str, str]  # tracks of person and thing
 Lives = dict[str, tuple[datetime, datetime]]  # of tracks: first and last seen

@@ -1,58 +1,50 @@
-"""The composition root: settings become sources, models, stages and sinks; nothing else does."""
+"""The composition root: settings become sources, models, stages and sinks; nothing else does.
 
-import logging
+What the bundle says is `build_bundle.py`, what comes behind the events `build_delivery.py`.
+"""
+
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from configs.settings import Settings, SettingsError, load
-from models.bundle import BoxesSection, Bundle, choose_bundle, load_bundle
-from models.coco import CLASSES
-from models.detector import Detector, open_detector
+from models.bundle import Bundle
 from models.device import share_processors
-from models.errors import ModelError
 from models.scorer import PairScorer, load_scorer
 from models.tracker import Tracker
-from storage.bus import Bus
-from storage.database import Sessions, make_engine, make_sessions
+from storage.database import Sessions
 from storage.interactions import Phase
-from storage.maintenance import bring_up_to_date
-from storage.outbox import Outbox, claim_outbox
-from storage.relay import RedisSink, Relay, Sink
-from storage.retention import Keeper, Limits
-from storage.runs import RunDatabase, RunFacts
 from stream.addresses import Reading, Source, Wanted, find_sources
 from stream.alerting import Alerting
 from stream.build_alerts import make_teller
+from stream.build_bundle import (
+    make_detector,
+    make_events,
+    make_listening,
+    make_smoothing,
+    open_bundle,
+)
+from stream.build_delivery import open_delivery
 from stream.careful import Careful, Quarantine
-from stream.clips import Clips
-from stream.deliver import Deliver
 from stream.errors import StreamError
-from stream.events import PICK_UP, PUT_DOWN, EventMaker, Lifecycle
 from stream.flow import Stage, flow
 from stream.frames import EventFrame, Round, changes_of
-from stream.listening import Listening
-from stream.metrics import Numbers, OutboxState, serve_metrics
+from stream.metrics import Numbers, serve_metrics
 from stream.packets import Rings
 from stream.reload import Reloader, reloading
 from stream.rounds import Rounds
 from stream.score import Score
-from stream.smooth import Smoother, Smoothing
+from stream.smooth import Smoother
 from stream.stats import FrameCounts, Link, Timing, bottleneck
 from stream.track import Detect, Track
 
-logger = logging.getLogger(__name__)
-
 _FILES_AHEAD, _LIVE_AHEAD = 4, 1  # rounds between two stages; for live each adds to the latency
 _FILES_TOGETHER = 4  # frames in a pass of the scorer; what is live never waits for others
-_FLUSH_SECONDS = 30.0  # at the end, for the sinks to take the last events
-_FLUSH_TRIES = 3  # by a sink that takes nothing
-_RECOVER_SECONDS = 5.0  # at the start, for what a dead run left in the outbox
 
 
 @dataclass
@@ -134,7 +126,7 @@ def open_run(settings: Settings, *, config: Path | None = None) -> Iterator[Run]
     together = 1 if live else max(1, _FILES_TOGETHER // len(sources))
     stages = _make_stages(settings, bundle, scorer, numbers, rates, together)
     with ExitStack() as open_things:
-        delivery = open_things.enter_context(_delivery(settings, bundle, sources, rings))
+        delivery = open_things.enter_context(open_delivery(settings, bundle, sources, rings))
         run = Run(bundle, sources, iter(()), counts, numbers, source.failed, source, links)
         numbers.events, numbers.sinks = run.events, delivery.relay.backlog
         numbers.outbox = delivery.outbox_state
@@ -198,7 +190,7 @@ def _make_stages(
             together=together,
         ).score,
         Smoother(make_smoothing(settings, bundle)).smooth,
-        _make_events(settings, bundle, lambda: scorer.verb_names).events,
+        make_events(settings, bundle, lambda: scorer.verb_names).events,
     )
 
 
@@ -221,147 +213,6 @@ class _Rates:
         for name in set(self.by_camera) - set(rates):
             del self.by_camera[name]
         self.by_camera.update(rates)
-
-
-def open_bundle(settings: Settings) -> Bundle:
-    detector_given = settings.detector is not None
-    return load_bundle(choose_bundle(settings.bundle, detector_given=detector_given))
-
-
-def detector_name(settings: Settings, bundle: Bundle) -> str:
-    """The user's, else the bundle's own; raises `ModelError` if there is neither."""
-    if settings.detector is not None:
-        return settings.detector
-    section = bundle.manifest.detector
-    if section.file is None:
-        raise ModelError(
-            f"bundle {bundle.name} has no detector of its own: give --detector "
-            "yolox.onnx or the name of a transformers model"
-        )
-    return str(bundle.folder if section.kind == "transformers" else bundle.path(section.file))
-
-
-def make_detector(settings: Settings, bundle: Bundle) -> Detector:
-    """Opened as its bundle wants it."""
-    section = bundle.manifest.detector
-    name, classes = detector_name(settings, bundle), section.classes or CLASSES
-    return open_detector(name, classes=classes, threshold=section.threshold)
-
-
-def make_smoothing(settings: Settings, bundle: Bundle) -> Smoothing:
-    """The bundle's, with what the settings say on top."""
-    mine, given = bundle.smoothing, settings.smoothing
-    special = dict(mine.get("verbs", {}))
-    for verb, values in given.verbs.items():
-        if verb not in bundle.vocabulary.verb_names:
-            known = ", ".join(bundle.vocabulary.verb_names)
-            raise StreamError(f"smoothing.verbs: bundle {bundle.name} knows no {verb!r}: {known}")
-        special[verb] = {**special.get(verb, {}), **values}
-    merged = {
-        "filter": given.filter or mine.get("filter", "average"),
-        "default": {**mine.get("default", {}), **given.default},
-        "verbs": special,
-    }
-    try:
-        return Smoothing.from_dict(bundle.vocabulary.verb_names, merged)
-    except ValueError as error:
-        raise StreamError(str(error)) from error
-
-
-def _make_events(
-    settings: Settings, bundle: Bundle, names: Callable[[], Sequence[str]]
-) -> EventMaker:
-    return EventMaker(
-        bundle.vocabulary,
-        make_smoothing(settings, bundle),
-        Lifecycle.from_dict(bundle.events),
-        bundle=bundle.hash,
-        config=settings.hash,
-        sample_seconds=settings.vectors.every_seconds,
-        names=names,
-    )
-
-
-def unheard(bundle: Bundle, verbs: Collection[str]) -> set[str]:
-    """Verbs of which no run with this bundle makes an event, as far as its manifest tells."""
-    lifecycle, known = Lifecycle.from_dict(bundle.events), bundle.vocabulary.verb_names
-    anyway = {PICK_UP, PUT_DOWN}
-    closed = isinstance(bundle.manifest.scorer, BoxesSection)
-    return {
-        verb
-        for verb in verbs
-        if verb not in anyway and (verb in lifecycle.silent or (closed and verb not in known))
-    }
-
-
-def make_listening(bundle: Bundle, scorer: PairScorer) -> Listening:
-    """Of a bundle's scorer, for what the bundle does not tell of by itself."""
-    silent = Lifecycle.from_dict(bundle.events).silent
-    return Listening(scorer, bundle.vocabulary, told_anyway=(PICK_UP, PUT_DOWN), silent=silent)
-
-
-@dataclass(frozen=True)
-class _Delivery:
-    stage: Deliver
-    record: Callable[[Mapping[str, Any]], None]  # the summary of the run
-    relay: Relay
-    outbox: Outbox
-    sessions: Sessions
-
-    def outbox_state(self) -> OutboxState:
-        outbox = self.outbox
-        return OutboxState(
-            outbox.bytes, outbox.most_bytes, outbox.left_out, in_memory=self.stage.waiting
-        )
-
-
-@contextmanager
-def _delivery(
-    settings: Settings, bundle: Bundle, sources: list[Source], rings: Rings | None
-) -> Iterator[_Delivery]:
-    """Outbox, relay and sinks."""
-    with ExitStack() as open_things:
-        engine = make_engine(settings.database.url)
-        open_things.callback(engine.dispose)
-        sessions = make_sessions(engine)
-        most_bytes = int(settings.outbox.most_gigabytes * 1e9)
-        outbox = open_things.enter_context(
-            closing(claim_outbox(settings.media, most_bytes=most_bytes))
-        )
-        facts = RunFacts(
-            {source.name: source.shown for source in sources},
-            bundle.hash,
-            settings.hash,
-            datetime.now(UTC),
-        )
-        database = RunDatabase(
-            sessions, outbox, facts, lambda: bring_up_to_date(engine, settings.backups)
-        )
-        there = database.open()
-        sinks: list[Sink] = [database]
-        if settings.redis.url is not None:
-            bus = open_things.enter_context(closing(Bus(settings.redis.url)))
-            sinks.append(RedisSink(bus))
-        relay = open_things.enter_context(Relay(outbox, sinks))
-        if there:
-            relay.flush(_RECOVER_SECONDS)
-            database.begin()
-
-        def record(summary: Mapping[str, Any]) -> None:
-            if not relay.flush(_FLUSH_SECONDS, tries=_FLUSH_TRIES):
-                logger.warning("events wait in %s until their sink is back", outbox.path)
-            database.finish(summary)
-
-        kept = settings.retention
-        gigabytes = kept.media_gigabytes
-        limits = Limits(kept.days, None if gigabytes is None else int(gigabytes * 1e9))
-        open_things.enter_context(Keeper(sessions, settings.media, limits))
-        clips = None
-        if rings is not None:
-            before, after = settings.clips.before_seconds, settings.clips.after_seconds
-            clips = Clips(rings.of, settings.media, before=before, after=after)
-        stage = Deliver(outbox.append, settings.media, clips)
-        yield _Delivery(stage, record, relay, outbox, sessions)
 
 
 def _counted(

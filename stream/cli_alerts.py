@@ -5,17 +5,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from configs.settings import Settings, load
-from models.bundle import Bundle
-from storage.database import Sessions
-from storage.standing import Standing, shown_cooldown
 from stream.cli_options import ConfigOption, DatabaseOption
 from stream.cli_output import complain, show_rows
 from stream.errors import StreamError
+
+if TYPE_CHECKING:
+    from models.bundle import Bundle
+    from storage.database import Sessions
 
 alerts_app = typer.Typer(help="Questions that stand: alerts.", no_args_is_help=True)
 
@@ -53,9 +54,9 @@ def add(
     """Save a question that is asked of everything new; one of the same name is changed."""
     from storage.channels import Channel
     from storage.quiet import QuietHours
-    from storage.standing import parse_cooldown, understand_standing
+    from storage.standing import Standing, parse_cooldown, understand_standing
     from storage.standing_rows import save_standing
-    from stream.build import unheard
+    from stream.build_bundle import unheard
 
     settings = load(config, database={"url": database})
     channels = tuple(
@@ -100,6 +101,7 @@ def list_all(config: ConfigOption = None, database: DatabaseOption = None) -> No
 def show(name: NameArgument, config: ConfigOption = None, database: DatabaseOption = None) -> None:
     """Show one question, its channels and its newest alerts."""
     from storage.alert_rows import recent_alerts
+    from storage.standing import shown_cooldown
     from storage.standing_rows import get_standing
 
     with _sessions(load(config, database={"url": database})) as sessions, sessions() as session:
@@ -220,7 +222,7 @@ def ask_and_tell(config: ConfigOption = None, database: DatabaseOption = None) -
 
 
 @contextmanager
-def _sessions(settings: Settings) -> Iterator[Sessions]:
+def _sessions(settings: Settings) -> Iterator["Sessions"]:
     from storage.database import make_engine, make_sessions
     from storage.maintenance import bring_up_to_date
 
@@ -232,10 +234,10 @@ def _sessions(settings: Settings) -> Iterator[Sessions]:
         engine.dispose()
 
 
-def _bundle(settings: Settings) -> Bundle | None:
+def _bundle(settings: Settings) -> "Bundle | None":
     """The one that a run would take; None: there is none, and nothing of it is known."""
     from models.errors import ModelError
-    from stream.build import open_bundle
+    from stream.build_bundle import open_bundle
 
     try:
         return open_bundle(settings)

@@ -154,7 +154,7 @@ def _watch_world(bundle: str, clips: int) -> "WorldReport":
     from configs.settings import load
     from models.bundle import load_bundle
     from models.scorer import load_scorer
-    from stream.build import make_detector
+    from stream.build_bundle import make_detector
     from stream.evaluate import evaluate_world as evaluate
 
     chosen = load_bundle(bundle)
@@ -198,7 +198,7 @@ def _score(dataset: "HOIDataset", data: str, bundle: str, detector: str | None) 
     from models.evaluation.paper import PaperScorer
     from models.evaluation.scoring import EXPONENTS, score_dataset
     from models.scorer import load_scorer
-    from stream.build import detector_name, make_detector
+    from stream.build_bundle import detector_name, make_detector
 
     chosen, settings = load_bundle(bundle), load(None, detector=detector)
     kind, section = chosen.manifest.scorer.kind, chosen.manifest.detector

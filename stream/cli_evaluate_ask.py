@@ -38,7 +38,7 @@ def evaluate_ask(
     """Held-out footage, then questions: recall of the first rows, and silence where it is due."""
     from configs.settings import load
     from models.bundle import load_bundle
-    from stream.build import detector_name
+    from stream.build_bundle import detector_name
     from stream.evaluate_ask import evaluate_ask as evaluate
     from stream.footage import CLIP_SECONDS, MOST_CLIPS, plan
 

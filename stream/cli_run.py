@@ -1,5 +1,6 @@
 """`stream run`: progress while it goes, events as they end, one summary at the end."""
 
+import gc
 import os
 import signal
 import sys
@@ -40,6 +41,9 @@ def run_pipeline(
     console = errors_console()
     with ExitStack() as open_things:
         run = open_things.enter_context(open_run(settings, config=config))
+        # Half a million objects of our libraries stay to the end: to look at them in every full
+        # collection halts all stages for a third of a second, and the end of the process, too.
+        gc.freeze()
         if settings.bundle == "auto" and run.bundle.manifest.footage == "world":
             console.print(Panel(_WORLD_BANNER, border_style="bold red", title="world"))
         cameras = [source.name for source in run.sources]

@@ -16,10 +16,12 @@ def train_cmmp(
     data: Annotated[
         str, typer.Option("--data", help="hicodet:PATH, vcoco:PATH, coco:PATH or world:PATH.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the new bundle; OUT-training keeps the state.")
+    ],
     clip: Annotated[
         str,
-        typer.Option("--clip", help="open_clip ARCHITECTURE:TAG, or ARCHITECTURE:FILE of weights."),
+        typer.Option("--clip", help="ARCHITECTURE:TAG, or :FILE of weights, CMMP's own too."),
     ] = "ViT-B-16-quickgelu:openai",
     setting: Annotated[
         str,
@@ -29,27 +31,20 @@ def train_cmmp(
         str | None,
         typer.Option("--detector", "-d", help="COCO detector, whose boxes it is trained on."),
     ] = None,
-    work: Annotated[
-        Path | None,
-        typer.Option("--work", help="Checkpoint and scalars; the same folder goes on."),
-    ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images, of all GPUs.")] = 16,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    patterns: Annotated[
-        Path | None,
-        typer.Option("--patterns", help="Official checkpoint whose spatial patterns to take."),
-    ] = None,
 ) -> None:
-    """Train CMMP on annotated images and write a bundle; CLIP and the detector stay as they are."""
+    """Train CMMP on annotated images and write a bundle; CLIP and the detector stay as they are.
+
+    The same command goes on where it was stopped.
+    """
     from models.training.cmmp import Plan
     from models.training.cmmp_bundle import Listeners, Recipe, train_bundle
     from models.training.cmmp_scalars import Scalars
     from models.training.ranks import joined_ranks
 
-    plan = Plan(epochs=epochs, batch=batch, seed=seed)
-    recipe = Recipe(data, clip, setting, detector, patterns, plan)
-    folder = work or out.with_name(f"{out.name}-training")
+    recipe = Recipe(data, clip, setting, detector, Plan(epochs=epochs, seed=seed))
+    folder = out.with_name(f"{out.name}-training")
     with joined_ranks() as ranks, _bars(shown=ranks.first) as progress:
         bars = _Bars(progress)
         scalars = Scalars(folder / "scalars") if ranks.first else None

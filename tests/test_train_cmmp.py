@@ -10,9 +10,10 @@ import open_clip
 import PIL.Image
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from models.bundle import INSIDE, load_bundle
+from models.cmmp.checkpoint import official_name
 from models.cmmp.network import build_clip
 from models.cmmp.weights import read_config
 from models.coco import CLASSES as COCO
@@ -21,7 +22,10 @@ from models.datasets.open import open_dataset
 from models.errors import ModelError
 from models.scorer import load_scorer
 from models.training import cmmp_calibration
-from models.training.cmmp_patterns import pattern_features, read_patterns, spatial_patterns
+from models.training.cmmp import Plan
+from models.training.cmmp_bundle import Recipe, train_bundle
+from models.training.cmmp_patterns import pattern_features, spatial_patterns
+from models.training.ranks import Ranks
 from models.training.world_frames import render_frames
 from stream.cli import main
 from tests.test_datasets import hico_file, write_hico
@@ -73,7 +77,7 @@ def test_a_bundle_of_the_world_is_trained_resumed_and_run(
     monkeypatch.setattr(cmmp_calibration, "_SHARE", 0.3)  # a twentieth of so few has no verb often
     command = [
         *("train", "cmmp", "--data", f"world:{clips}", "--setting", "unseen_pairs"),
-        *("--clip", clip, "--out", "mine", "--epochs", "1", "--batch", "12"),
+        *("--clip", clip, "--out", "mine", "--epochs", "1"),
     ]
     code, _, err = cli(*command)
     assert code == 0, err
@@ -100,10 +104,10 @@ def hico(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few pictures of the world under HICO-DET's names; both splits; one picture is missing."""
     folder = tmp_path_factory.mktemp("hico")
     names = ["ride bicycle", "hold bicycle", "sit on bicycle", "hold cup"]
-    write_hico(folder, hico_file([[names[i % 4]] for i in range(9)]))
+    write_hico(folder, hico_file([[names[i % 4]] for i in range(30)]))
     world = open_dataset(f"world:{clips}", split="train")
     for part in ("train2015", "test2015"):
-        for i in range(9):
+        for i in range(30):
             path = folder / "images" / part / f"HICO_{i}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             _store(path, world.image(i))
@@ -119,14 +123,12 @@ def _store(path: Path, image: np.ndarray[Any, Any]) -> None:
 def test_hico_is_detected_once_trained_and_evaluated(
     cli: Cli, clip: str, hico: Path, tmp_path: Path
 ) -> None:
-    official = tmp_path / "official.safetensors"
-    save_file({"module.global_prior": torch.randn(10, 36)}, official)
     data = f"hicodet:{hico}"
     command = [
         *("train", "cmmp", "--data", data, "--clip", clip, "--detector", str(DETECTOR)),
-        *("--setting", "unseen_verb", "--epochs", "1", "--batch", "3"),
+        *("--setting", "unseen_verb", "--epochs", "1"),
     ]
-    code, out, err = cli(*command, "--patterns", official, "--out", "one")
+    code, out, err = cli(*command, "--out", "one")
     assert code == 0, err
     assert "HICO_3.jpg: no such image" in err
     assert "1 images could not be read" in err
@@ -183,15 +185,27 @@ def test_patterns_are_centres_of_the_pairs_and_the_same_again(clips: Path) -> No
     assert apart.min() > 0.5  # deviations
 
 
-def test_patterns_of_an_official_checkpoint_must_fit(tmp_path: Path) -> None:
+def test_an_official_checkpoint_brings_clip_and_its_patterns(
+    clip: str, clips: Path, tmp_path: Path
+) -> None:
+    towers = load_file(clip.partition(":")[2])
+    state = {official_name(f"clip.{name}"): tensor for name, tensor in towers.items()}
+    state["global_prior"] = torch.randn(10, 36)
+    state["adapter_H_weight"] = torch.ones(1)  # is learned anew
     path = tmp_path / "official.pt"
-    torch.save({"model_state_dict": {"global_prior": torch.ones(10, 36)}}, path)
-    assert read_patterns(path, (10, 36)).sum() == 360
-    with pytest.raises(ModelError, match=r"\(10, 36\), not \(9, 36\)"):
-        read_patterns(path, (9, 36))
-    torch.save({"model_state_dict": {"other": torch.ones(1)}}, path)
-    with pytest.raises(ModelError, match="no global_prior"):
-        read_patterns(path, (10, 36))
+    torch.save({"model_state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
+    recipe = Recipe(f"world:{clips}", f"{ARCHITECTURE}:{path}", plan=Plan(epochs=1, rate=0.0))
+    train_bundle(recipe, tmp_path / "out", tmp_path / "work", Ranks())
+    clip_file, own = (load_file(tmp_path / "out" / f"{n}.safetensors") for n in ("clip", "cmmp"))
+    assert all(torch.equal(clip_file[name], tensor) for name, tensor in towers.items())
+    assert torch.equal(own["priors.patterns"], state["global_prior"])
+    state["global_prior"] = torch.randn(9, 36)
+    torch.save(state, path)
+    with pytest.raises(ModelError, match=r"\(9, 36\), not \(10, 36\)"):
+        train_bundle(recipe, tmp_path / "out", tmp_path / "work", Ranks())
+    torch.save({"global_prior": torch.randn(10, 36)}, path)
+    with pytest.raises(ModelError, match="not weights of this CLIP"):
+        train_bundle(recipe, tmp_path / "out", tmp_path / "work", Ranks())
 
 
 def test_vcoco_is_trained_with_free_prototypes(
@@ -199,12 +213,12 @@ def test_vcoco_is_trained_with_free_prototypes(
 ) -> None:
     row: dict[str, Any] = {"boxes_h": [[11, 21, 60, 90]], "boxes_o": [[41, 61, 50, 70]]}
     row |= {"actions": [0], "objects": [1 + COCO.index("cup")]}
-    rows = [{"file_name": f"HICO_{i}.jpg", **row} for i in range(4)]
+    rows = [{"file_name": f"HICO_{i}.jpg", **row} for i in range(20)]
     (tmp_path / "images").symlink_to(hico / "images" / "test2015")
     (tmp_path / "instances_vcoco_trainval.json").write_text(json.dumps({"annotations": rows}))
     code, _, err = cli(
         *("train", "cmmp", "--data", f"vcoco:{tmp_path}", "--clip", clip, "--out", "v"),
-        *("--detector", DETECTOR, "--epochs", "2", "--batch", "2"),
+        *("--detector", DETECTOR, "--epochs", "2"),
     )
     assert code == 0, err
     bundle = load_bundle("v")

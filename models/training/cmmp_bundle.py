@@ -1,7 +1,7 @@
 """`stream train cmmp`: a data set, CLIP's towers and a detector's boxes into a bundle."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from models.bundle import (
     load_bundle,
     write_manifest,
 )
+from models.cmmp.checkpoint import official_name
 from models.cmmp.network import CMMP
 from models.cmmp.official import read_vocabulary
 from models.cmmp.towers import read_towers, set_towers
 from models.cmmp.weights import read_config, save_cmmp, vocabulary_sentences
 from models.datasets.detections import DetectionCache, cache_folder
-from models.datasets.examples import HOIDataset, Ints
+from models.datasets.examples import HOIDataset
 from models.datasets.hico_facts import DEFAULT, hico_vocabulary
 from models.datasets.images import SkippedImages
 from models.datasets.open import open_dataset, parse_spec
@@ -34,7 +35,7 @@ from models.training.cmmp import Plan, StepReport, train_cmmp
 from models.training.cmmp_calibration import calibrate_cmmp, hold_out
 from models.training.cmmp_candidates import Candidates, detected, world_candidates
 from models.training.cmmp_examples import CMMPExamples, Names
-from models.training.cmmp_patterns import read_patterns, spatial_patterns
+from models.training.cmmp_patterns import WIDTH, published_patterns, spatial_patterns
 from models.training.ranks import Ranks
 from models.vocabulary import Vocabulary
 from models.world import truth as world_truth
@@ -46,13 +47,16 @@ _THRESHOLD = 0.1  # of detections that are candidates
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a bundle is made of. `clip`: ARCHITECTURE:TAG or ARCHITECTURE:FILE."""
+    """What a bundle is made of.
+
+    `clip`: ARCHITECTURE:TAG or ARCHITECTURE:FILE; the file may be an official CMMP checkpoint,
+    which brings CLIP and the published spatial patterns.
+    """
 
     data: str  # as `open_dataset` reads it
     clip: str
     setting: str = DEFAULT
     detector: str | None = None  # None: the world's true boxes, made to look detected
-    patterns: Path | None = None  # an official checkpoint; None: computed from the annotations
     plan: Plan = field(default_factory=Plan)
 
     @property
@@ -79,7 +83,7 @@ def train_bundle(
     told = listeners or Listeners()
     dataset = open_dataset(recipe.data, split="train", setting=recipe.setting)
     words = _network_words(recipe.kind, dataset)
-    model = _make_model(recipe, words)
+    model, patterns = _make_model(recipe, words)
     skipped = SkippedImages()
     whole = CMMPExamples(
         dataset,
@@ -91,8 +95,11 @@ def train_bundle(
     trained, held_out = hold_out(dataset, recipe.plan.seed)
     checkpoint = work / "training.pt"
     if not checkpoint.exists():  # else they are in there
+        if patterns is None:
+            count, seed = model.config.patterns, recipe.plan.seed
+            patterns = spatial_patterns(dataset, trained.tolist(), count, skipped, seed=seed)
         with torch.no_grad():
-            model.priors.patterns.copy_(_patterns(recipe, model, dataset, trained, skipped))
+            model.priors.patterns.copy_(patterns)
     train_cmmp(
         model,
         replace(whole, rows=trained),
@@ -114,18 +121,27 @@ def _network_words(kind: str, dataset: HOIDataset) -> Vocabulary:
     return world_vocabulary() if kind == "world" else dataset.vocabulary
 
 
-def _make_model(recipe: Recipe, words: Vocabulary) -> CMMP:
+def _make_model(recipe: Recipe, words: Vocabulary) -> tuple[CMMP, Tensor | None]:
+    """On its towers, and the published patterns if the weights bring them."""
     architecture, _, weights = recipe.clip.partition(":")
     if not weights:
         raise ModelError(f"CLIP {recipe.clip!r}: write ARCHITECTURE:TAG or ARCHITECTURE:FILE")
     sizes = {"verbs": len(words.verbs), **_SIZES.get(recipe.kind, {})}
     config = read_config(architecture, sizes)
-    towers = read_towers(architecture, weights)
+    state = read_towers(architecture, weights)
     official = recipe.kind in ("hicodet", "vcoco")
     torch.manual_seed(recipe.plan.seed)
     model = CMMP(config, None if official else vocabulary_sentences(words))
-    set_towers(model, towers)
-    return model
+    shape = (model.config.patterns, WIDTH)
+    patterns = published_patterns(state, shape)
+    set_towers(model, state if patterns is None else _official_towers(model, state))
+    return model, patterns
+
+
+def _official_towers(model: CMMP, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """CLIP's part of an official state dict, under open_clip's names."""
+    names = {name: official_name(f"clip.{name}") for name in model.clip.state_dict()}
+    return {ours: state[theirs] for ours, theirs in names.items() if theirs in state}
 
 
 def _candidates(
@@ -154,15 +170,6 @@ def _candidates(
     ranks.wait()
     told.on_image(count, count)
     return detected(dataset, cache())
-
-
-def _patterns(
-    recipe: Recipe, model: CMMP, dataset: HOIDataset, rows: Ints, skipped: SkippedImages
-) -> Tensor:
-    count, width = model.priors.patterns.shape
-    if recipe.patterns is not None:
-        return read_patterns(recipe.patterns, (count, width))
-    return spatial_patterns(dataset, rows.tolist(), count, skipped, seed=recipe.plan.seed)
 
 
 def _write(

@@ -5,8 +5,7 @@ centres of the same 36 numbers of annotated pairs, scaled to one deviation each:
 ratio of the areas alone would decide.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from models.cmmp.checkpoint import clean_names, read_state
+from models.cmmp.checkpoint import official_name
 from models.datasets.examples import Floats, HOIDataset
 from models.datasets.images import SkippedImages
 from models.errors import ModelError
@@ -25,7 +24,7 @@ WIDTH = 36
 _PICTURES = 2000  # looked at; more change the centres of ten clusters little
 _ROUNDS = 50
 _SMALL = 1e-8  # what the authors add before a logarithm
-_OFFICIAL = "global_prior"
+_OFFICIAL = official_name("priors.patterns")
 
 
 def pattern_features(humans: Floats, objects: Floats, size: Sequence[int]) -> Doubles:
@@ -87,11 +86,9 @@ def spatial_patterns(
     return torch.from_numpy(centres).float()
 
 
-def read_patterns(path: Path, shape: tuple[int, int]) -> Tensor:
-    """The patterns in an official checkpoint, (count, 36)."""
-    patterns = clean_names(read_state(path)).get(_OFFICIAL)
-    if patterns is None:
-        raise ModelError(f"{path}: no {_OFFICIAL} in it")
-    if tuple(patterns.shape) != shape:
-        raise ModelError(f"{path}: {_OFFICIAL} is {tuple(patterns.shape)}, not {shape}")
-    return patterns.float()
+def published_patterns(state: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor | None:
+    """The patterns in an official state dict, (count, 36); None: it is not one of CMMP's."""
+    patterns = state.get(_OFFICIAL)
+    if patterns is not None and tuple(patterns.shape) != shape:
+        raise ModelError(f"{_OFFICIAL} of the weights is {tuple(patterns.shape)}, not {shape}")
+    return patterns

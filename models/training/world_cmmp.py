@@ -71,9 +71,9 @@ def make_world_cmmp(clip: CLIP, parts: Parts = WHOLE) -> CMMP:
     model = CMMP(config, vocabulary_sentences(vocabulary))
     model.clip.load_state_dict(clip.state_dict())
     with torch.no_grad():
-        for adapter in model.encoder.adapters:
-            # The paper's 1e-9 is unlearned too slowly here; `up_proj`, nought, says plain CLIP too.
-            adapter.scale.fill_(1)
+        for name, weight in model.encoder.named_parameters():
+            if name.endswith(".scale"):  # of an adapter; its `up_proj` begins as nought
+                weight.fill_(1)  # with the paper's 1e-9 it is not heard in a training so short
     return model
 
 

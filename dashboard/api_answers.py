@@ -1,0 +1,112 @@
+"""What the HTTP door says: the shapes of its answers, as its description shows them."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from storage.ask import Answer
+from storage.chances import Judgement
+from storage.interactions import Interaction
+
+
+class SpanOut(BaseModel):
+    """Characters `start` to `end` of the question were taken for `meaning`."""
+
+    start: int
+    end: int
+    said: str
+    meaning: str
+
+
+class RowOut(BaseModel):
+    interaction: dict[str, Any]
+    evidence: list[dict[str, Any]]
+    cells: list[str]
+    by_chance: float | None = Field(
+        description="how likely a moment scores so high in which it did not happen"
+    )
+    asked: bool = Field(description="found in stored vectors, not told live")
+
+
+class CertaintyOut(BaseModel):
+    """Of a verb that nobody configured; without a threshold too little is stored to tell."""
+
+    phrase: str
+    moments: int
+    per_day: float
+    threshold: float | None
+    low: float | None
+    high: float | None
+
+
+class AnswerOut(BaseModel):
+    """Ask for the next page with `until` = `as_of`, and rows do not shift."""
+
+    summary: str
+    number: int | None = Field(description="for 'how many'")
+    yes: bool | None = Field(description="for 'did anyone'")
+    total: int
+    complete: bool
+    columns: list[str]
+    rows: list[RowOut]
+    understood: list[SpanOut]
+    not_understood: list[str]
+    absent: list[str] = Field(description="of these what is a thing, yet like nothing that is seen")
+    certainty: list[CertaintyOut]
+    as_of: datetime
+    next_offset: int | None
+
+
+class PageOut(BaseModel):
+    interactions: list[dict[str, Any]]
+    next_offset: int | None
+
+
+def answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
+    shown = offset + len(found.rows)
+    rows = [
+        RowOut(
+            interaction=interaction_out(row.interaction),
+            evidence=[interaction_out(one) for one in row.evidence],
+            cells=list(row.cells),
+            by_chance=row.by_chance,
+            asked=row.asked,
+        )
+        for row in found.rows
+    ]
+    return AnswerOut(
+        summary=found.summary,
+        number=found.number,
+        yes=found.yes,
+        total=found.total,
+        complete=found.complete,
+        columns=list(found.columns),
+        rows=rows,
+        understood=[SpanOut(**vars(span)) for span in found.understood],
+        not_understood=list(found.not_understood),
+        absent=list(found.absent),
+        certainty=[_certainty_out(judgement) for judgement in found.certainty],
+        as_of=as_of,
+        next_offset=shown if found.rows and shown < found.total else None,
+    )
+
+
+def _certainty_out(judged: Judgement) -> CertaintyOut:
+    known = judged.chance
+    low, high = (None, None) if known is None else known.between(judged.threshold)
+    return CertaintyOut(
+        phrase=judged.phrase,
+        moments=judged.moments,
+        per_day=judged.per_day,
+        threshold=None if known is None else judged.threshold,
+        low=low,
+        high=high,
+    )
+
+
+def interaction_out(one: Interaction) -> dict[str, Any]:
+    """Without the vector: what it is for stays here."""
+    row = one.to_dict(with_vector=False)
+    del row["vector"]
+    return row
