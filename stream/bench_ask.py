@@ -20,22 +20,27 @@ from storage.synthetic_vectors import (
     fill_vectors,
     make_vectors,
 )
-from storage.vector_rows import VectorScores, score_vectors
+from storage.vector_rows import Floats, VectorScores, score_vectors
 
 _TIMES = 20  # every query, each with another prototype and camera
 _SHARES = (1.0, 0.01)  # of a camera's rows, the newest of them: 1 and 0.01 % of all
 _TIMES_ALL, _BEST = 3, 1000  # without a filter; so many rows are above the threshold
 
 Halves = npt.NDArray[np.float16]
-Trial = tuple[int, float, float]  # rows that pass, recall, milliseconds
+Trial = tuple[int, float, float, float]  # rows that pass, recall, milliseconds of both times
 
 
 @dataclass(frozen=True)
 class Search:
-    """One way to filter: rows that pass, of the likely ones how many were found, milliseconds."""
+    """One way to filter: rows that pass, of the likely ones how many were found, milliseconds.
+
+    Each is searched twice: `first` (p95) may have to wait for the disk, the others find all pages
+    in memory, if that is large enough.
+    """
 
     passing: int
     recall: float
+    first: float
     median: float
     p95: float
 
@@ -69,11 +74,8 @@ def _search_filtered(
     filters: Filters = {"camera": f"camera{camera}", "since": START + int(own[0]) * STEP}
     exact = vectors[own].astype(np.float32) @ prototype[0]
     wanted = own[np.argsort(-exact)[: max(1, len(own) // 10)]]
-    with sessions() as session:
-        began = time.perf_counter()
-        found = score_vectors(session, bundle, prototype, filters)
-        seconds = time.perf_counter() - began
-    return len(own), _recall(found, wanted), 1000 * seconds
+    found, first, again = _search_twice(sessions, bundle, prototype, filters)
+    return len(own), _recall(found, wanted), first, again
 
 
 def _search_all(sessions: Sessions, bundle: str, vectors: Halves, turn: int) -> Trial:
@@ -81,11 +83,25 @@ def _search_all(sessions: Sessions, bundle: str, vectors: Halves, turn: int) -> 
     prototype = acts(vectors.shape[1])[[turn]]
     exact = np.concatenate([part.astype(np.float32) @ prototype[0] for part in _parts(vectors)])
     wanted = np.argsort(-exact)[:_BEST]
-    with sessions() as session:
-        began = time.perf_counter()
-        found = score_vectors(session, bundle, prototype, {}, exact[wanted[-1:]])
-        seconds = time.perf_counter() - began
-    return len(vectors), _recall(found, wanted), 1000 * seconds
+    found, first, again = _search_twice(sessions, bundle, prototype, {}, exact[wanted[-1:]])
+    return len(vectors), _recall(found, wanted), first, again
+
+
+def _search_twice(
+    sessions: Sessions,
+    bundle: str,
+    prototype: Floats,
+    filters: Filters,
+    floors: Floats | None = None,
+) -> tuple[VectorScores, float, float]:
+    """What is found, and milliseconds of both times."""
+    times = []
+    for _ in range(2):
+        with sessions() as session:
+            began = time.perf_counter()
+            found = score_vectors(session, bundle, prototype, filters, floors)
+            times.append(1000 * (time.perf_counter() - began))
+    return found, times[0], times[1]
 
 
 def _parts(vectors: Halves) -> Iterator[Halves]:
@@ -102,6 +118,8 @@ def _recall(found: VectorScores, wanted: npt.NDArray[np.int64]) -> float:
 
 
 def _summary(trials: Iterable[Trial]) -> Search:
-    passing, recalls, times = zip(*trials, strict=True)
-    median, p95 = np.percentile(times, (50, 95))
-    return Search(passing[-1], float(np.mean(recalls)), float(median), float(p95))
+    passing, recalls, first, again = zip(*trials, strict=True)
+    median, p95 = np.percentile(again, (50, 95)).tolist()
+    return Search(
+        passing[-1], float(np.mean(recalls)), float(np.percentile(first, 95)), median, p95
+    )
