@@ -130,22 +130,22 @@ def test_two_processes_learn_what_one_does_with_the_same_images(
 
 
 def test_a_checkpoint_of_another_training_is_refused(
-    examples: CMMPExamples, clips: Path, tmp_path: Path
+    examples: CMMPExamples, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "training.pt"
-    plan = Plan(epochs=1, batch=len(examples) // 2 + 1)
-    train_cmmp(make_model(), examples, checkpoint, plan)
-    fewer = replace(examples, rows=np.arange(len(examples) - 1))
-    for other, of in ((examples, replace(plan, rate=1e-4)), (fewer, plan)):
+    few, fewer = (replace(examples, rows=np.arange(count)) for count in (9, 8))
+    plan = Plan(epochs=1, batch=5)
+    train_cmmp(make_model(), few, checkpoint, plan)
+    for other, of in ((few, replace(plan, rate=1e-4)), (fewer, plan)):
         with pytest.raises(ModelError, match="another training"):
             train_cmmp(make_model(), other, checkpoint, of)
     foreign = make_model()
     torch.nn.init.ones_(foreign.clip.text_projection)
     with pytest.raises(ModelError, match="another training"):
-        train_cmmp(foreign, examples, checkpoint, plan)
+        train_cmmp(foreign, few, checkpoint, plan)
     checkpoint.write_bytes(b"PK")
     with pytest.raises(ModelError, match="damaged"):
-        train_cmmp(make_model(), make_examples(clips), checkpoint, plan)
+        train_cmmp(make_model(), few, checkpoint, plan)
 
 
 class Torn:

@@ -1,10 +1,7 @@
-"""Asks standing questions and tells what it finds, as `stream alerts run` does, until it is killed.
+"""Asks standing questions and tells what it finds, like `stream alerts run`, until it is killed."""
 
-`asker.py DATABASE`: says `ready` when it has begun.
-"""
-
-import sys
 import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from storage.database import make_engine, make_sessions
@@ -13,14 +10,10 @@ from stream.references import Secrets
 from stream.telling import Teller
 
 
-def main() -> None:
+def ask_until_killed(database: str, begun: Connection) -> None:
+    """Says `ready` to `begun` when it asks."""
     here = Path(__file__).parent
-    sessions = make_sessions(make_engine(sys.argv[1]))
+    sessions = make_sessions(make_engine(database))
     with Alerting(sessions, Teller(Secrets(here), here).send):
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        begun.send("ready")
         threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main()
