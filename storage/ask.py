@@ -22,7 +22,6 @@ from storage.likelihood import likelihoods
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import Retrieval
 from storage.question import AskError, Form, Order, Question
-from storage.reading import Encode
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
 from storage.sequences import Match, Matches, Source, clause_filters
 from storage.speech import OpenVerbs
@@ -50,7 +49,6 @@ def understand_stored(
     *,
     now: datetime,
     zone: tzinfo = UTC,
-    encode: Encode | None = None,
     open_verbs: OpenVerbs | None = None,
 ) -> Question:
     """`understand` with the names that the database holds and the bundles see."""
@@ -63,7 +61,6 @@ def understand_stored(
         verbs=verbs,
         objects=object_classes_seen(session),
         cameras=cameras(session),
-        encode=encode,
         now=now,
         zone=zone,
         open_verbs=open_verbs is not None,

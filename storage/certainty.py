@@ -3,8 +3,9 @@
 A question that nobody configured has no threshold of its own. Its scores on what a camera has
 stored are nearly all of moments in which it did not happen; their tail is fitted by a generalised
 Pareto distribution (Pickands 1975), which tells how often a day a score as high as this one comes
-by chance. The few moments in which it did happen stand above that tail: the fit begins well below
-them and goes up only as far as there are no more scores than it says.
+by chance. The moments in which it did happen stand above that tail. Where the scores are log-odds,
+as many are left out beforehand as these say are true (`without_true`); the fit begins well below
+the few that stay and goes up only as far as there are no more scores than it says.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.stats import chi2
+from scipy.special import expit, gammaincinv
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -23,6 +24,7 @@ _LEAST, _LEAST_TAIL = 200, 20  # moments in all and in the tail; fewer tell noth
 _TAIL, _TAIL_MOMENTS = 0.2, 300  # the tail: at most such a share, and at least so many
 _DECADE = 10  # times as many lie above a tail's start as above its end
 _TRUE = 0.02  # share that may be true
+_SUREST = 0.4  # believed of a moment: no greater share of them is left out
 _SHAPE_SPREAD = 0.12  # of tails, around 0, which is an exponential one
 _SURPRISE, _TOLERANCE = 2.5, 1.25  # standard deviations, times what a fit says of the next band
 _LEVEL = 0.9  # of intervals
@@ -60,8 +62,8 @@ class Chance:
         rate, used = self.per_day(threshold), max(self.used, 1)
         known = max(min(self.expected(threshold), used), 0.0)
         tail = (1 - _LEVEL) / 2
-        low = chi2.ppf(tail, 2 * known) / 2 if known > 0 else 0.0
-        high = chi2.ppf(1 - tail, 2 * (known + 1)) / 2
+        low = gammaincinv(known, tail) if known > 0 else 0.0  # of Poisson's distribution
+        high = gammaincinv(known + 1, 1 - tail)
         factor = DAY / self.seconds
         return min(float(low) * factor, rate), max(float(high) * factor, rate)
 
@@ -126,6 +128,18 @@ def watched(at: Floats, cameras: Indices) -> float:
     same = np.diff(cameras[order]) == 0
     gaps = np.minimum(np.diff(at[order])[same], _PAUSE)
     return float(gaps.sum()) / len(np.unique(cameras))
+
+
+def without_true(log_odds: Floats) -> Floats:
+    """(n,) -> (m,) in order: of moments as likely as these as many as did not happen.
+
+    At least six tenths of the moments at any score stay: where the beliefs are wrong, because a
+    camera never sees the act, the rate of false alarms is taken for six tenths of what it is.
+    """
+    ordered = np.sort(log_odds[np.isfinite(log_odds)].astype(np.float64))
+    false = 1 - np.minimum(expit(ordered), _SUREST)
+    kept: Floats = ordered[np.diff(np.floor(np.cumsum(false)), prepend=0) > 0]
+    return kept
 
 
 def fit_chance(scores: Floats, seconds: float) -> Chance | None:

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from storage.certainty import Chance, Floats, find_moments, fit_chance, watched
+from storage.certainty import (
+    Chance,
+    Floats,
+    find_moments,
+    fit_chance,
+    watched,
+    without_true,
+)
 from storage.vector_rows import VectorScores
 
 APART = 10.0  # seconds: nearer sightings of a pair are one moment
@@ -35,6 +42,6 @@ def judge(phrase: str, every: VectorScores, beliefs: Floats, *, per_day: float) 
     scores = beliefs[find_moments(beliefs, every.pair, every.seconds, APART)]
     names = np.array([human.rsplit(":", 2)[0] for human, _ in every.pairs])
     cameras = np.unique(names, return_inverse=True)[1][every.pair] if len(names) else every.pair
-    chance = fit_chance(scores, watched(every.seconds, cameras))
+    chance = fit_chance(without_true(scores), watched(every.seconds, cameras))
     threshold = 0.0 if chance is None else chance.threshold(per_day)
     return Judgement(phrase, every.bundle, per_day, len(scores), chance, threshold)

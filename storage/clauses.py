@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from storage.attributes import read_dress, read_thing_colour
 from storage.open_reading import read_open_verbs
 from storage.question import Clause
-from storage.reading import Encode, Reading, read_kinds, read_near, read_objects, read_verbs
+from storage.reading import Reading, read_kinds, read_objects, read_verbs
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,6 @@ class Names:
 
     verbs: Collection[str]
     objects: Collection[str]
-    encode: Encode | None = None  # for words that are none of these
     open: bool = False  # any verb of the dictionary can be asked for
     seen: Collection[
         str
@@ -30,8 +29,6 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     dress = read_dress(part)
     read_verbs(part, names.verbs)
     read_objects(part, names.objects)
-    if names.encode is not None:
-        read_near(part, names.verbs, names.objects, names.encode)
     thing_colour = read_thing_colour(part)
     read_kinds(part, names.objects, names.seen, named=True)
     phrases = read_open_verbs(part, start) if names.open else ()

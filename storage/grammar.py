@@ -11,7 +11,7 @@ from storage.custody import CUSTODY, left_without, not_taken_again, read_custody
 from storage.nouns import is_thing
 from storage.politeness import read_politeness
 from storage.question import AskError, Bound, Clause, Form, Order, Question, Relation, Span, Step
-from storage.reading import WH_COLUMNS, Encode, Reading, read_camera, unexplained
+from storage.reading import WH_COLUMNS, Reading, read_camera, unexplained
 from storage.segments import Segment, split
 from storage.times import Period, read_times
 from storage.words import (
@@ -40,7 +40,6 @@ def understand(
     verbs: Collection[str],
     objects: Collection[str],
     cameras: Collection[str],
-    encode: Encode | None = None,
     now: datetime | None = None,
     zone: tzinfo = UTC,
     open_verbs: bool = False,
@@ -53,7 +52,7 @@ def understand(
     told = _tokens(question)
     reading = Reading.of([token.word for token in told])
     read_politeness(reading)
-    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, encode, open_verbs, objects)
+    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, open_verbs, objects)
     period = Period() if now is None else read_times(reading, now, zone)
     camera = read_camera(reading, cameras)
     said = [reading.words[i] for i in sorted(reading.free)]  # without times and places

@@ -1,10 +1,7 @@
 """Finding verbs, objects and cameras among the words of a question, one kind after the other."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
 
 from storage.nouns import classes_like, is_thing
 from storage.words import (
@@ -13,7 +10,6 @@ from storage.words import (
     DETERMINERS,
     FILLERS,
     OBJECT_SYNONYMS,
-    OPERATORS,
     PARTICLES,
     PEOPLE,
     PREPOSITIONS,
@@ -23,13 +19,10 @@ from storage.words import (
     tokens_of,
 )
 
-Encode = Callable[[list[str]], npt.NDArray[np.floating]]  # (n,) phrases -> (n, D)
-
 WH_COLUMNS = {
     **{"who": "who", "whom": "who", "whose": "who", "what": "what", "which": "what"},
     **{"where": "camera", "when": "time"},
 }
-_NEAR = 0.9  # cosine from which a foreign word is taken for one we know
 _ALREADY_SAID = frozenset(("down", "up", "around", "back"))  # "sat down on" is "sat on"
 _RELATED = PEOPLE | {"it", "one", "ones", "those"}  # "the one that picked it up"
 _GAP = 5  # words between a verb and its particle: "picked the big red box up"
@@ -185,25 +178,6 @@ def read_camera(reading: Reading, cameras: Collection[str]) -> str | None:
                 reading.explain(places, f"camera {name}")
                 return name
     return None
-
-
-def read_near(
-    reading: Reading, verbs: Collection[str], objects: Collection[str], encode: Encode
-) -> None:
-    """Words nobody knows are taken for the known name with the nearest embedding, if one is."""
-    unknown = [i for i in unexplained(reading) if reading.words[i] not in OPERATORS]
-    names = [*sorted(verbs), *sorted(objects)]
-    if not unknown or not names:
-        return
-    vectors = np.asarray(encode([*names, *(reading.words[i] for i in unknown)]), np.float64)
-    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    nearness = vectors[len(names) :] @ vectors[: len(names)].T  # (unknown, names)
-    for i, row in zip(unknown, nearness, strict=True):
-        best = int(np.argmax(row))
-        if np.isfinite(row[best]) and row[best] >= _NEAR:
-            into = reading.verbs if best < len(verbs) else reading.objects
-            into[names[best]] = i
-            reading.explain([i], f"{names[best]} (the nearest, {row[best]:.2f})")
 
 
 def read_kinds(

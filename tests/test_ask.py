@@ -1,12 +1,9 @@
 """Questions in words, and what comes back."""
 
 import contextlib
-import zlib
 from collections.abc import Sequence
 from datetime import timedelta
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -229,30 +226,6 @@ def test_camera_and_time_of_the_caller_hold_too(
         assert answer(session, ask("what happened"), until=NOON).total == 1
         assert len(answer(session, ask("what happened"), limit=2).rows) == 2
     assert events
-
-
-def encode(phrases: list[str]) -> npt.NDArray[np.float32]:
-    """Letters as vectors, but `snatch` means `pick up`."""
-    meant = ["pick up" if phrase == "snatched" else phrase for phrase in phrases]
-    return np.stack(
-        [np.eye(1, 99_991, zlib.crc32(m.encode()) % 99_991, dtype=np.float32)[0] * 3 for m in meant]
-    )
-
-
-def test_a_foreign_word_is_taken_for_the_nearest_and_that_is_said() -> None:
-    near = understand(
-        "who snatched the cup", verbs=VERBS, objects=OBJECTS, cameras=CAMERAS, encode=encode
-    )
-    assert near.clause.verbs == ("pick up",)
-    assert [str(span) for span in near.understood] == [
-        "snatched: pick up (the nearest, 1.00)",
-        "cup",
-    ]
-    assert near.not_understood == ()
-    far = understand(
-        "who flurbed the cup", verbs=VERBS, objects=OBJECTS, cameras=CAMERAS, encode=encode
-    )
-    assert far.not_understood == ("flurbed",)
 
 
 def test_inflections() -> None:

@@ -6,7 +6,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from storage.certainty import DAY, Chance, Floats, Indices, find_moments, fit_chance, watched
+from storage.certainty import (
+    DAY,
+    Chance,
+    Floats,
+    Indices,
+    find_moments,
+    fit_chance,
+    watched,
+    without_true,
+)
 
 A_DAY = 2000  # moments
 DAYS = 7
@@ -56,6 +65,36 @@ def test_true_moments_do_not_raise_the_threshold_above_themselves() -> None:
     scores = footage("normal", 1, 0.01)
     true = scores[: round(0.01 * len(scores))]
     assert (true > fitted(scores).threshold(2.0)).mean() > 0.95
+
+
+def believed(seed: int, true: float, apart: float = 2.0) -> tuple[Floats, Floats]:
+    """Log-odds, calibrated, of moments in which it did not happen, and of those in which it did."""
+    rng, prior = np.random.default_rng(seed), np.log(true / (1 - true))
+    number = round(true * DAYS * A_DAY)
+    false = rng.normal(prior - apart**2 / 2, apart, DAYS * A_DAY - number)
+    return false, rng.normal(prior + apart**2 / 2, apart, number)
+
+
+def test_a_common_act_does_not_hide_what_is_chance() -> None:
+    """A twentieth of all moments is true: more than a few."""
+    rates: list[float] = []
+    fooled: list[float] = []
+    for seed in range(9):
+        false, true = believed(seed, 0.05)
+        both = np.concatenate([false, true])
+        for scores, told in ((without_true(both), rates), (both, fooled)):
+            told.append((false >= fitted(scores).threshold(50.0)).sum() / DAYS)
+    assert 25 <= np.median(rates) <= 100
+    assert np.median(fooled) < 25
+
+
+@given(st.lists(st.floats(-30, 30), max_size=60))
+def test_what_is_left_out_is_what_was_believed(log_odds: list[float]) -> None:
+    kept = without_true(np.array(log_odds))
+    false = 1 - np.minimum(1 / (1 + np.exp(-np.array(log_odds))), 0.4)
+    assert abs(len(kept) - false.sum()) <= 1
+    assert set(kept) <= set(log_odds)
+    assert list(kept) == sorted(kept)
 
 
 some_footage = st.builds(
