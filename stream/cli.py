@@ -138,7 +138,9 @@ def ask(
         show_rows(answer.columns, [row.cells for row in answer.rows])
     if answer.less_sure and not (json or csv):
         rows = [row.cells for row in answer.less_sure]
-        show_rows(answer.columns, rows, title="less sure: not told when it happened")
+        show_rows(
+            answer.columns, rows, title="less sure: not told when it happened, or of another colour"
+        )
     if json or csv:
         complain(answer.summary)
     else:

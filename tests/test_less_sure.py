@@ -14,6 +14,7 @@ from tests.test_open_verbs import Spoken, sample
 
 HELD = replace(make_interaction(10, verb="hold"), object_class="box")
 MINUTE = timedelta(minutes=1)
+OTHER = make_interaction(11).id
 
 
 def ask(sessions: sessionmaker[Session], question: str, how: OpenVerbs | None = None) -> Answer:
@@ -71,3 +72,19 @@ def test_beliefs_below_the_live_threshold_are_found(sessions: sessionmaker[Sessi
     assert found.total == 0
     (row,) = found.less_sure
     assert 0.1 < row.interaction.peak_score < 0.5
+
+
+def test_a_colour_may_have_been_misnamed(sessions: sessionmaker[Session]) -> None:
+    store_held(sessions)
+    green = Track("gate:0:8", "gate", "box", NOON, NOON + MINUTE, 0.0, 60.0, 99, "b", "green")
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[replace(HELD, id=OTHER, object_track=green.id)])
+        add_tracks(session, tracks=[green])
+    found = ask(sessions, "who held a green box")
+    assert [row.interaction.object_track for row in found.rows] == [green.id]
+    (row,) = found.less_sure
+    assert row.interaction.object_track == HELD.object_track
+    assert row.likelihood is not None
+    assert row.likelihood < 0.1 * HELD.peak_score
+    nowhere = ask(sessions, "did anyone hold a pink box")
+    assert (nowhere.total, nowhere.yes, len(nowhere.less_sure)) == (0, False, 2)
