@@ -20,12 +20,14 @@ from storage.vector_rows import (
     Floats,
     VectorScores,
     bundles_with_vectors,
+    count_vectors,
     score_vectors,
 )
 from storage.windows import find_windows, least_evidence, smoothed
 
 MOST_MOMENTS = 10_000  # of one verb
 _WEAK = 0.1  # belief from which a moment that was not told is shown as less sure
+_MOST_WEAK = 100_000  # vectors that are looked through for these, about a second; else none
 _BY_CHANCE = 0.5  # belief that chance reaches as often as was chosen
 
 
@@ -96,6 +98,8 @@ class Retrieval:
 
     def _moments(self, asked: Asked, filters: Filters) -> list[Interaction]:
         assert self._how is not None
+        if self._weaker and self._too_many(asked.bundle, filters):
+            return []
         sentences = self._how.sentences(asked.bundle, (*asked.phrases, *asked.contrasts))
         prototypes = self._how.speaks.prototypes(asked.bundle, sentences)
         self._judge(asked, prototypes, filters)
@@ -119,6 +123,11 @@ class Retrieval:
             self._note_chance(asked.bundle, phrase, moments)
             found += moments
         return found
+
+    def _too_many(self, bundle: str, filters: Filters) -> bool:
+        """Nobody waits for what is only shown beside the answer."""
+        count = count_vectors(self._session, bundle, filters, most=_MOST_WEAK + 1)
+        return count > _MOST_WEAK
 
     def _enter(self, bundle: str, phrase: str) -> float:
         """Belief that opens a window: the caller's, else what chance reaches as often as was

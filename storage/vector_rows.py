@@ -86,6 +86,12 @@ def score_vectors(
     return _joined(bundle, pieces, len(prototypes), filters)
 
 
+def count_vectors(session: Session, bundle: str, filters: Filters, *, most: int) -> int:
+    """Samples of pairs that pass, counted no further than `most`."""
+    passing = select(PairVectorRow.id).where(*pair_conditions(bundle, filters)).limit(most)
+    return session.scalars(select(func.count()).select_from(passing.subquery())).one()
+
+
 def pair_conditions(bundle: str, filters: Filters) -> list[ColumnElement[bool]]:
     """The filters over `pair_vectors`, whose indices begin with the bundle."""
     row = PairVectorRow

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
+from storage import open_verbs
 from storage.ask import Answer, OpenVerbs, answer, understand_stored
 from storage.repository import add_interactions
 from storage.track_rows import add_pair_vectors, add_tracks
@@ -64,7 +66,9 @@ def test_what_another_takes_was_not_put_down(sessions: sessionmaker[Session]) ->
     assert people == {"gate:0:5"}
 
 
-def test_beliefs_below_the_live_threshold_are_found(sessions: sessionmaker[Session]) -> None:
+def test_beliefs_below_the_live_threshold_are_found(
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
     vectors = [sample(second, juggles=-5, throws=-0.5) for second in range(0, 30, 5)]
     with sessions.begin() as session:
         add_pair_vectors(session, vectors=vectors)
@@ -72,6 +76,10 @@ def test_beliefs_below_the_live_threshold_are_found(sessions: sessionmaker[Sessi
     assert found.total == 0
     (row,) = found.less_sure
     assert 0.1 < row.interaction.peak_score < 0.5
+    monkeypatch.setattr(open_verbs, "_MOST_WEAK", len(vectors) - 1)  # nobody waits for so many
+    assert ask(sessions, "who held a ball", OpenVerbs(Spoken())).less_sure == ()
+    monkeypatch.setattr(open_verbs, "_MOST_WEAK", len(vectors))
+    assert len(ask(sessions, "who held a ball", OpenVerbs(Spoken())).less_sure) == 1
 
 
 def test_a_colour_may_have_been_misnamed(sessions: sessionmaker[Session]) -> None:
