@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dashboard.api import make_api
+from storage.database import make_engine, make_sessions, upgrade
 from storage.open_verbs import Retrieval
 from storage.pair_vectors import PairVector
 from storage.question import Clause
@@ -184,3 +185,20 @@ def test_the_command_line_takes_the_choice(
         for per_day in ("0.01", "50")
     ]
     assert 5 <= rows[0] <= 7 < rows[1]
+
+
+def test_postgresql_which_leaves_out_hopeless_pairs_tells_the_same(
+    sessions: sessionmaker[Session], postgres_url: str
+) -> None:
+    engine = make_engine(postgres_url)
+    upgrade(engine)
+    told = []
+    for made in (sessions, make_sessions(engine)):
+        store(made, 0, DAYS * A_DAY, true=12)
+        with made() as session:
+            retrieval = Retrieval(session, OpenVerbs(Speech(), per_day=20.0))
+            told.append({one.id: one.peak_score for one in retrieval.moments(JUGGLE, {})})
+    engine.dispose()
+    assert len(told[0]) > 12 + 20 * DAYS / 2
+    assert told[0].keys() == told[1].keys()
+    assert told[0] == pytest.approx(told[1], abs=1e-3)
