@@ -23,7 +23,7 @@ from pydantic import AwareDatetime
 
 from dashboard.api_alerts import add_alerts
 from dashboard.api_answers import AnswerOut, PageOut, answer_out, interaction_out
-from storage.ask import Answer, AskError, OpenVerbs, answer, understand_stored
+from storage.ask import LESS_SURE, Answer, AskError, OpenVerbs, answer, understand_stored
 from storage.certainty import PER_DAY
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
@@ -103,6 +103,7 @@ def _add_asking(
                 limit=limit,
                 offset=offset,
                 open_verbs=known,
+                less_sure=LESS_SURE if offset == 0 else 0,
             )
 
         return answer_out(_read(sessions, read), last, offset)

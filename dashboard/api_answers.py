@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from storage.ask import Answer
+from storage.ask import Answer, Row
 from storage.chances import Judgement
 from storage.interactions import Interaction
 
@@ -50,6 +50,10 @@ class AnswerOut(BaseModel):
     complete: bool
     columns: list[str]
     rows: list[RowOut]
+    less_sure: list[RowOut] = Field(
+        description="on the first page, where few are found: not told when it happened, or of a "
+        "thing of another colour; the likeliest first, not counted"
+    )
     understood: list[SpanOut]
     not_understood: list[str]
     absent: list[str] = Field(description="of these what is a thing, yet like nothing that is seen")
@@ -65,16 +69,6 @@ class PageOut(BaseModel):
 
 def answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
     shown = offset + len(found.rows)
-    rows = [
-        RowOut(
-            interaction=interaction_out(row.interaction),
-            evidence=[interaction_out(one) for one in row.evidence],
-            cells=list(row.cells),
-            by_chance=row.by_chance,
-            asked=row.asked,
-        )
-        for row in found.rows
-    ]
     return AnswerOut(
         summary=found.summary,
         number=found.number,
@@ -82,13 +76,24 @@ def answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
         total=found.total,
         complete=found.complete,
         columns=list(found.columns),
-        rows=rows,
+        rows=[_row_out(row) for row in found.rows],
+        less_sure=[_row_out(row) for row in found.less_sure],
         understood=[SpanOut(**vars(span)) for span in found.understood],
         not_understood=list(found.not_understood),
         absent=list(found.absent),
         certainty=[_certainty_out(judgement) for judgement in found.certainty],
         as_of=as_of,
         next_offset=shown if found.rows and shown < found.total else None,
+    )
+
+
+def _row_out(row: Row) -> RowOut:
+    return RowOut(
+        interaction=interaction_out(row.interaction),
+        evidence=[interaction_out(one) for one in row.evidence],
+        cells=list(row.cells),
+        by_chance=row.by_chance,
+        asked=row.asked,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from storage.ask import OpenVerbs, answer, person_label, understand_stored
+from storage.ask import LESS_SURE, OpenVerbs, Row, answer, person_label, understand_stored
 from storage.certainty import PER_DAY
 from storage.chances import Judgement
 from storage.database import ReadSession, Sessions, make_engine, make_sessions, upgrade
@@ -64,7 +64,8 @@ class Reply:
     pictures: tuple[Picture, ...]
     meant: Correction  # what was asked for, as the fields to correct it show it
     answerable: bool
-    certainty: tuple[Certainty, ...] = ()
+    certainty: tuple[Certainty, ...]
+    less_sure: pd.DataFrame  # columns of the table
 
 
 @st.cache_resource
@@ -103,10 +104,11 @@ def ask(
             verbs = tuple(v for v in correction.verbs if v not in phrases)
             clause = replace(asked.clause, verbs=verbs, phrases=phrases, objects=correction.objects)
             asked = replace(asked, clause=clause, camera=correction.camera, answerable=True)
-        found = answer(session, asked, since=since, camera=camera, open_verbs=known)
-        rows = [row.cells for row in found.rows]
+        found = answer(
+            session, asked, since=since, camera=camera, open_verbs=known, less_sure=LESS_SURE
+        )
         return Reply(
-            pd.DataFrame(rows, columns=list(found.columns)),
+            _table(found.rows, found.columns),
             found.summary,
             found.total,
             tuple(map(str, found.understood)),
@@ -117,9 +119,14 @@ def ask(
             ),
             found.answerable,
             tuple(_certainty(judgement) for judgement in found.certainty),
+            _table(found.less_sure, found.columns),
         )
 
     return _read(url, read)
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame([row.cells for row in rows], columns=list(columns))
 
 
 @st.cache_data(ttl=5, show_spinner=False)

@@ -28,6 +28,7 @@ from storage.speech import OpenVerbs
 from storage.told_windows import ASKED
 from storage.vector_rows import bundles_with_vectors
 
+LESS_SURE = 5  # rows that people are shown, sure or not
 _RANKED = 100  # rows, the newest, that are looked at to show the likeliest first
 _MISNAMED = 0.03  # of three of ten small things another colour is stored, any one of ten
 

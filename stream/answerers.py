@@ -13,7 +13,7 @@ from models.evaluation.diary import Found
 from models.evaluation.union_clip import UnionClip
 from models.vocabulary import Vocabulary
 from models.world.truth import ACTS, PICK_UP, PUT_DOWN
-from storage.ask import Row, answer
+from storage.ask import LESS_SURE, Row, answer
 from storage.certainty import find_moments
 from storage.chances import APART
 from storage.database import Sessions
@@ -29,7 +29,7 @@ from stream.recording import SAMPLE_SECONDS
 from stream.union_samples import UNION
 
 EVERY = timedelta(seconds=SAMPLE_SECONDS)
-_ROWS, _LESS_SURE = 50, 5
+_ROWS = 50
 
 
 class Program:
@@ -80,7 +80,7 @@ class Program:
                     until=NOW,
                     limit=_ROWS,
                     open_verbs=self._how,
-                    less_sure=_LESS_SURE,
+                    less_sure=LESS_SURE,
                 )
             except AskError:
                 return Reply((), understood=False)

@@ -7,11 +7,9 @@ from datetime import UTC, datetime
 
 from configs.settings import Settings
 from models.speech import BundleSpeech
-from storage.ask import Answer, OpenVerbs, answer, understand_stored
+from storage.ask import LESS_SURE, Answer, OpenVerbs, answer, understand_stored
 from storage.database import make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
-
-_LESS_SURE = 5  # rows, where fewer are sure
 
 
 def answer_question(
@@ -33,7 +31,7 @@ def answer_question(
                 session, question, now=now, zone=now.tzinfo or UTC, open_verbs=known
             )
             return answer(
-                session, asked, since=since, camera=camera, open_verbs=known, less_sure=_LESS_SURE
+                session, asked, since=since, camera=camera, open_verbs=known, less_sure=LESS_SURE
             )
     finally:
         engine.dispose()

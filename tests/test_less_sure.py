@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session, sessionmaker
+from streamlit.testing.v1 import AppTest
 
+from dashboard.api import make_api
 from storage import open_verbs
 from storage.ask import Answer, OpenVerbs, answer, understand_stored
 from storage.repository import add_interactions
@@ -96,3 +100,29 @@ def test_a_colour_may_have_been_misnamed(sessions: sessionmaker[Session]) -> Non
     assert row.likelihood < 0.1 * HELD.peak_score
     nowhere = ask(sessions, "did anyone hold a pink box")
     assert (nowhere.total, nowhere.yes, len(nowhere.less_sure)) == (0, False, 2)
+
+
+def test_the_other_doors_show_them_apart(
+    sessions: sessionmaker[Session], database: str, tmp_path: Path
+) -> None:
+    store_held(sessions)
+    token = "a token of this test"
+    api = TestClient(make_api(sessions, token), headers={"Authorization": f"Bearer {token}"})
+    asked = {"q": "who held a pink box", "until": (NOON + MINUTE).isoformat()}
+    said = api.get("/ask", params=asked).json()
+    assert (said["total"], said["rows"], said["summary"]) == (0, [], "nothing found")
+    assert [row["interaction"]["verb"] for row in said["less_sure"]] == ["hold"]
+    assert api.get("/ask", params={**asked, "offset": 50}).json()["less_sure"] == []
+
+    def show(url: str, media: str) -> None:
+        from dashboard.views import ask
+
+        ask.render(url, media)
+
+    page = AppTest.from_function(show, default_timeout=60, args=(database, str(tmp_path)))
+    page.query_params["q"] = "who held a pink box"
+    page.run()
+    assert not page.exception
+    assert any("Nothing found" in info.value for info in page.info)
+    assert [one.value for one in page.subheader] == ["Less sure"]
+    assert len(page.dataframe[0].value) == 1

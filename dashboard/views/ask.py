@@ -140,7 +140,15 @@ def _show(reply: reads.Reply) -> None:
         return
     if reply.table.empty:
         st.info(f"Nothing found. ({reply.summary})")
-        return
+    else:
+        _show_found(reply)
+    if not reply.less_sure.empty:
+        st.subheader("Less sure")
+        st.caption("Not told when it happened, or of a thing of another colour.")
+        st.dataframe(reply.less_sure, key="less sure", hide_index=True, width="stretch")
+
+
+def _show_found(reply: reads.Reply) -> None:
     st.subheader(reply.summary)
     st.dataframe(reply.table, key="answer", hide_index=True, width="stretch")
     if len(reply.table) < reply.total:
