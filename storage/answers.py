@@ -78,7 +78,7 @@ def told(question: Question, found: Found) -> Answer:
         found.number = found.total
     asked = question.form is Form.YES_NO and question.answerable
     return Answer(
-        rows=_rows(found.matches, columns, found),
+        rows=_rows(found.matches, columns, found.by_chance),
         columns=columns,
         total=found.total,
         number=found.number,
@@ -90,21 +90,25 @@ def told(question: Question, found: Found) -> Answer:
         absent=question.absent,
         answerable=question.answerable,
         certainty=found.certainty,
-        less_sure=_rows(found.less_sure, columns, found),
+        less_sure=_rows(found.less_sure, columns, found.by_chance, sure=False),
     )
 
 
-def _rows(matches: Sequence[Match], columns: Sequence[str], found: Found) -> tuple[Row, ...]:
-    return tuple(
-        Row(
-            one.interaction,
-            one.evidence,
-            tuple(_cell(one, column) for column in columns),
-            one.likelihood,
-            found.by_chance.get(one.interaction.id),
-        )
-        for one in matches
-    )
+def _rows(
+    matches: Sequence[Match],
+    columns: Sequence[str],
+    by_chance: Mapping[UUID, float],
+    *,
+    sure: bool = True,
+) -> tuple[Row, ...]:
+    """The score shown is that of the peak; of what is less sure, how likely all of it is."""
+    rows = []
+    for one in matches:
+        score = one.interaction.peak_score if sure else one.likelihood or 0.0
+        cells = tuple(_cell(one, column, score) for column in columns)
+        chance = by_chance.get(one.interaction.id)
+        rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance))
+    return tuple(rows)
 
 
 def _summary(question: Question, found: Found) -> str:
@@ -143,7 +147,7 @@ def _columns(question: Question) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*asked, "time", "camera", "score"]))
 
 
-def _cell(found: Match, column: str) -> str:
+def _cell(found: Match, column: str, score: float) -> str:
     one = found.interaction
     match column:
         case "who":
@@ -159,7 +163,7 @@ def _cell(found: Match, column: str) -> str:
         case "camera":
             return one.camera
         case _:
-            return f"{one.peak_score:.2f}"
+            return f"{score:.2f}"
 
 
 def _told(one: Interaction) -> str:

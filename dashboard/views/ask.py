@@ -139,7 +139,7 @@ def _show(reply: reads.Reply) -> None:
     if not reply.answerable:
         return
     if reply.table.empty:
-        st.info(f"Nothing found. ({reply.summary})")
+        st.info(reply.summary[:1].upper() + reply.summary[1:])
     else:
         _show_found(reply)
     if not reply.less_sure.empty:
