@@ -49,6 +49,7 @@ def make_smoothing(settings: Settings, bundle: Bundle) -> Smoothing:
             raise StreamError(f"smoothing.verbs: bundle {bundle.name} knows no {verb!r}: {known}")
         special[verb] = {**special.get(verb, {}), **values}
     merged = {
+        **mine,
         "filter": given.filter or mine.get("filter", "average"),
         "default": {**mine.get("default", {}), **given.default},
         "verbs": special,

@@ -9,7 +9,10 @@ import supervision as sv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from configs.settings import load
+from models.bundle import load_bundle
 from models.pairs import PairScores
+from stream.build_bundle import make_smoothing
 from stream.frames import Beliefs, Frame, Round, ScoredFrame
 from stream.smooth import FILTERS, Smoother, Smoothing, share_out
 
@@ -111,3 +114,15 @@ def test_two_persons_at_one_cup_share_the_belief_and_two_at_a_bench_do_not() -> 
     odds = np.exp(evidence[:, 0])
     assert 1 / (1 + np.exp(-shared[:, 0])) == pytest.approx(odds / (1 + odds.sum()), rel=1e-5)
     assert shared[:, 1].tolist() == [2.0, 1.0]
+
+
+def test_a_run_s_settings_change_what_they_name_and_leave_the_bundle_s_rest() -> None:
+    bundle = load_bundle("world")
+    own = Smoothing.from_dict(bundle.vocabulary.verb_names, bundle.smoothing)
+    hold, kick = map(bundle.vocabulary.verb_names.index, ("hold", "kick"))
+    assert hold in own.exclusive  # people beside a held thing compete for it in a run, too
+    assert make_smoothing(load(None), bundle) == own
+    given = load(smoothing={"verbs": {"hold": {"tau": 0.7}}})
+    changed = make_smoothing(given, bundle)
+    assert (changed.verbs[hold].tau, changed.verbs[kick]) == (0.7, own.verbs[kick])
+    assert changed.exclusive == own.exclusive
