@@ -104,7 +104,7 @@ def answer(
     elif question.order is not Order.NEWEST:
         found = _first(matches)
     elif asked or question.steps or question.form in (Form.PEOPLE, Form.THINGS):
-        found = _everything(session, matches, question.form, limit, offset, asked=asked)
+        found = _everything(matches, question.form, limit, offset, asked=asked)
     else:
         found = _listed(session, question, filters, limit, offset)
     if found.total < less_sure and question.order is Order.NEWEST:
@@ -131,13 +131,11 @@ def _longest(matches: Matches) -> Found:
     return Found(rows, len(rows), complete=matches.complete)
 
 
-def _everything(
-    session: Session, matches: Matches, form: Form, limit: int, offset: int, *, asked: bool
-) -> Found:
+def _everything(matches: Matches, form: Form, limit: int, offset: int, *, asked: bool) -> Found:
     every = list(matches)  # no more than MOST_COUNTED
     if asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
-    every = _likeliest_first(session, every)
+    every = _likeliest_first(matches.source.session, every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
     if form in (Form.PEOPLE, Form.THINGS):
         ones = [match.interaction for match in every]

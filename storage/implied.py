@@ -15,12 +15,11 @@ from sqlalchemy.orm import Session
 
 from storage.custody import HOLDING
 from storage.filters import Filters
-from storage.interactions import Interaction, Kind, interaction_id
+from storage.interactions import PICK_UP, PUT_DOWN, Interaction, Kind, interaction_id
 from storage.repository import find_interactions
 from storage.tables import TrackRow
 from storage.told_windows import ASKED
 
-PICK_UP, PUT_DOWN = "pick up", "put down"
 IMPLIED = 0.5  # share of the custody's belief: about every other one is true
 _MOST = 1000  # custodies that are looked at, the newest
 _SEEN = timedelta(seconds=0.5)  # for so long it stood there before or after

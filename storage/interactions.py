@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+PICK_UP, PUT_DOWN = "pick up", "put down"  # told by how things move
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "hoi-stream/interaction")
 
 Box = tuple[float, float, float, float]  # xyxy in pixels of the camera's image

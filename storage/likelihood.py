@@ -13,11 +13,11 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from storage.custody import HOLDING
-from storage.interactions import Interaction
+from storage.interactions import PICK_UP, Interaction
+from storage.speech import MOTION
 from storage.tables import InteractionRow
 from storage.told_windows import ASKED
 
-_BEGINS, _ENDS = "pick up", "put down"
 _NEAR, _FAR = timedelta(seconds=0.5), timedelta(seconds=2)  # from a transition to its custody
 _LONGEST = timedelta(minutes=10)  # that a thing is held before it is put down
 _AT_ONCE = 100  # transitions in one query
@@ -26,7 +26,7 @@ _ALONE = 0.3  # belief in a transition without any custody: as often a box that 
 
 def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, float]:
     """Probabilities by id."""
-    moved = {one.id: one for one in found if one.verb in (_BEGINS, _ENDS) and one.config != ASKED}
+    moved = {one.id: one for one in found if one.verb in MOTION and one.config != ASKED}
     row, beliefs = InteractionRow, dict.fromkeys(moved, _ALONE)
     for some in _batches(list(moved.values())):
         pair = row.human_track, row.object_track
@@ -59,7 +59,7 @@ def _custody_near(one: Interaction) -> ColumnElement[bool]:
 
 def _near(one: Interaction) -> tuple[datetime, datetime]:
     """When the custody that a transition begins or ends was going on."""
-    before, after = (_NEAR, _FAR) if one.verb == _BEGINS else (_FAR, _NEAR)
+    before, after = (_NEAR, _FAR) if one.verb == PICK_UP else (_FAR, _NEAR)
     return one.started_at - before, one.started_at + after
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from storage.interactions import PICK_UP, PUT_DOWN
 from storage.smoothing import VerbSmoothing
 from storage.vector_rows import Floats
 from storage.words import gerund
 
 _SENTENCE = "a photo of a person {} an object"
-MOTION = frozenset(("pick up", "put down"))  # found by how things move: no still shows them
+MOTION = frozenset((PICK_UP, PUT_DOWN))  # no still shows them
 
 
 class Speaks(Protocol):

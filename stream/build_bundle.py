@@ -8,8 +8,9 @@ from models.coco import CLASSES
 from models.detector import Detector, open_detector
 from models.errors import ModelError
 from models.scorer import PairScorer
+from storage.interactions import PICK_UP, PUT_DOWN
 from stream.errors import StreamError
-from stream.events import PICK_UP, PUT_DOWN, EventMaker, Lifecycle
+from stream.events import EventMaker, Lifecycle
 from stream.listening import Listening
 from stream.smooth import Smoothing
 

@@ -12,11 +12,15 @@ from stream.cli_output import errors_console
 world_app = typer.Typer(help="The procedural world of the demo.", no_args_is_help=True)
 train_app = typer.Typer(help="Make the bundles anew.", no_args_is_help=True)
 
+BundleFolder = Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")]
+RenderedClips = Annotated[int, typer.Option("--clips", min=2, help="To render first.")]
+Seed = Annotated[int, typer.Option("--seed", min=0)]
+
 
 @world_app.command("render")
 def render(
     out: Annotated[Path, typer.Option("--out", help="The video to write.")],
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 7,
+    seed: Seed = 7,
     seconds: Annotated[float, typer.Option("--seconds", min=1, max=3600)] = 60.0,
     truth: Annotated[Path | None, typer.Option("--truth", help="And what is in it, JSON.")] = None,
 ) -> None:
@@ -32,15 +36,15 @@ def render(
 
 @train_app.command("world")
 def train_world(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
+    out: BundleFolder,
     work: Annotated[
         Path, typer.Option("--work", help="Frames and checkpoints; the same folder goes on.")
     ] = Path("world-training"),
     images: Annotated[int, typer.Option("--images", min=24, help="For the detector.")] = 140_000,
     clip_images: Annotated[int, typer.Option("--clip-images", min=64)] = 224_000,
     cmmp_images: Annotated[int, typer.Option("--cmmp-images", min=96)] = 57_600,
-    clips: Annotated[int, typer.Option("--clips", min=2, help="To render first.")] = 3000,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    clips: RenderedClips = 3000,
+    seed: Seed = 0,
 ) -> None:
     """Render the world, train its detector, CLIP and CMMP: 20 minutes on a GPU, hours without."""
     from models.training.world import Budget
@@ -65,34 +69,33 @@ def train_world(
 
 @train_app.command("world-boxes")
 def train_world_boxes(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
+    out: BundleFolder,
     work: Annotated[
         Path, typer.Option("--work", help="Frames; those of `train world` are used.")
     ] = Path("world-training"),
-    clips: Annotated[int, typer.Option("--clips", min=2, help="To render first.")] = 3000,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    clips: RenderedClips = 3000,
+    seed: Seed = 0,
 ) -> None:
     """Train the control that sees no pixels on the world's boxes; minutes."""
     from models.training.world_boxes import train_world_boxes as train
-    from models.training.world_frames import render_frames
 
     with Progress(console=errors_console()) as progress:
         rendering = progress.add_task("rendering clips", total=clips)
-        paths = render_frames(
-            work / "frames",
-            clips,
+        manifest = train(
+            work,
+            out,
+            clips=clips,
+            seed=seed,
             on_clip=lambda done: progress.update(rendering, completed=done),
         )
-        progress.update(rendering, completed=clips)
-        manifest = train(paths, out, seed=seed)
     typer.echo(f"{out}: {manifest.name} {manifest.version}")
 
 
 @train_app.command("boxes")
 def train_boxes(
     data: DataOption,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    out: BundleFolder,
+    seed: Seed = 0,
 ) -> None:
     """Train the box scorer on V-COCO annotations; seconds."""
     from models.training.boxes import train_boxes as train

@@ -24,8 +24,8 @@ from models.evaluation.events import (
 )
 from models.scorer import PairScorer
 from models.world.truth import ClipTruth
-from storage.interactions import Interaction, Kind, Phase
-from stream.events import PICK_UP, PUT_DOWN, EventMaker, Lifecycle
+from storage.interactions import PICK_UP, PUT_DOWN, Interaction, Kind, Phase
+from stream.events import EventMaker, Lifecycle
 from stream.frames import Round
 from stream.smooth import FILTERS, Smoother, Smoothing
 from stream.world_clips import DETECTION_STEP, WatchedClip, watch

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models.vocabulary import Vocabulary
-from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
+from storage.interactions import (
+    PICK_UP,
+    PUT_DOWN,
+    EndReason,
+    Interaction,
+    Kind,
+    Phase,
+    interaction_id,
+)
 from storage.pair_vectors import PairVector
 from storage.tracks import Track
 from stream.frames import Change, EventFrame, Round, SmoothedFrame
@@ -18,7 +26,6 @@ from stream.sightings import Instant, Pair, Story, View
 from stream.smooth import Smoothing
 from stream.transitions import Transition, Transitions, TransitionSettings
 
-PICK_UP, PUT_DOWN = "pick up", "put down"
 _JITTER = 1e-6  # seconds by which sums of times differ
 _MOST_SAMPLES = 8  # pairs, the nearest ones: at 750 bytes every 5 s 104 MB a camera-day at most
 

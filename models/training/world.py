@@ -23,7 +23,7 @@ DETECTOR_FILE, CLIP_FILE, CMMP_FILE = "detector.onnx", "clip.safetensors", "cmmp
 
 CLIPS = 3000
 _BATCH = 32  # of CMMP
-CALIBRATION_CLIPS = 100  # the last ones; no scorer trains on them
+_CALIBRATION_CLIPS = 100  # the last ones; no scorer trains on them
 
 OnProgress = Callable[[str, int, int], None]  # what is trained, how far, of how much
 
@@ -72,8 +72,7 @@ def train_eyes(
     on_progress: OnProgress = lambda *_: None,
 ) -> Manifest:
     """CLIP and CMMP beside the exported detector in `out`, and the manifest."""
-    held_out = max(1, min(CALIBRATION_CLIPS, len(clips) // 5))
-    known, unknown = clips[:-held_out], clips[-held_out:]
+    known, unknown = split_clips(clips)
     clip = train_world_clip(
         known,
         out / DETECTOR_FILE,
@@ -92,6 +91,12 @@ def train_eyes(
         on_step=lambda now: on_progress("CMMP", now.step, now.steps),
     )
     return finish_bundle(model, unknown, out)
+
+
+def split_clips(clips: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path]]:
+    """Those to train on, and the last ones, to calibrate on."""
+    held_out = max(1, min(_CALIBRATION_CLIPS, len(clips) // 5))
+    return clips[:-held_out], clips[-held_out:]
 
 
 def finish_bundle(model: CMMP, calibration_clips: Sequence[Path], out: Path) -> Manifest:

@@ -1,28 +1,33 @@
 """`stream train world-boxes`: what boxes and classes alone tell in the world; the eyes' control."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from models.bundle import BoxesSection, DetectorSection, Manifest, load_bundle, write_manifest
 from models.datasets.world import SETTINGS, world_vocabulary
 from models.training.boxes import SCORER_FILE, calibrate, fit, read_settings
-from models.training.world import CALIBRATION_CLIPS, DETECTOR_FILE
+from models.training.world import CLIPS, DETECTOR_FILE, split_clips
+from models.training.world_frames import render_frames
 from models.training.world_pairs import world_pairs
 from models.world.truth import CLASSES
 
-SETTING = "unseen_pairs"  # as the eyes: the same pairs are held out
+_EPOCHS = 12
+_SETTING = "unseen_pairs"  # as the eyes: the same pairs are held out
 
 
 def train_world_boxes(
-    clips: Sequence[Path], out: Path, *, epochs: int = 12, seed: int = 0
+    work: Path,
+    out: Path,
+    *,
+    clips: int = CLIPS,
+    seed: int = 0,
+    on_clip: Callable[[int], None] = lambda _: None,
 ) -> Manifest:
-    """Write the bundle's folder `out`; its detector is that of the bundle `world`."""
-    held_out = max(1, min(CALIBRATION_CLIPS, len(clips) // 5))
-    known, unknown = (
-        world_pairs(some, SETTINGS[SETTING]) for some in (clips[:-held_out], clips[-held_out:])
-    )
+    """Make the bundle in `out`, with the detector of the bundle `world`; `work` keeps frames."""
+    paths = render_frames(work / "frames", clips, on_clip=on_clip)
+    known, unknown = (world_pairs(some, SETTINGS[_SETTING]) for some in split_clips(paths))
     vocabulary = world_vocabulary()
-    network = fit(known, vocabulary, seed=seed, epochs=epochs)
+    network = fit(known, vocabulary, seed=seed, epochs=_EPOCHS)
     calibration = calibrate(network, unknown, vocabulary)
     out.mkdir(parents=True, exist_ok=True)
     network.save(out / SCORER_FILE)
