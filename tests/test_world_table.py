@@ -1,5 +1,6 @@
 """The table of zero-shot rows: what is silent says nothing, and what is hidden is not learned."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,14 @@ from models.datasets.world import SETTINGS, WorldFrames, world_vocabulary
 from models.evaluation.precision import area_ap
 from models.evaluation.world_pairs import ScoredPairs, zero_shot
 from models.training.world_clip import make_world_clip
-from models.training.world_cmmp import WorldPlan
+from models.training.world_cmmp import (
+    WorldPlan,
+    fit_geometry,
+    make_world_cmmp,
+    train_world_cmmp,
+)
 from models.training.world_frames import read_clip, render_frames
+from models.training.world_pairs import world_pairs
 from models.training.world_parts import LEARNED, clips_with_enough
 from models.training.world_table import Bench, zero_shot_table
 from models.world.truth import CLASSES, UNSEEN_VERBS, VERBS
@@ -97,12 +104,26 @@ def test_every_row_is_made_and_kept_and_silent_parts_stay_silent(
     for path in bench.work.glob("*.pt"):
         path.unlink()  # scores alone are enough
     assert repr(dict(zero_shot_table(bench))) == repr(first)
+    other = make_world_clip(load_bundle("world").path("detector.onnx")).eval()
+    next(zero_shot_table(replace(bench, clip=other)))
+    assert len(list(bench.work.glob("*plain*.npz"))) == 2  # rows of one CLIP are not another's
+
+
+def test_the_term_of_boxes_keeps_the_scale_that_it_learned_with(
+    clips: list[Path], tmp_path: Path
+) -> None:
+    clip = make_world_clip(load_bundle("world").path("detector.onnx")).eval()
+    plan, pairs = WorldPlan(12, boxes=1, batch=4), world_pairs(clips[:4])
+    model = train_world_cmmp(clip, clips[:4], pairs, tmp_path / "training.pt", plan)
+    fitted = make_world_cmmp(clip, plan.parts)
+    fit_geometry(fitted, pairs, plan)
+    assert model.geometry is not None
+    assert fitted.geometry is not None
+    assert torch.equal(model.geometry.mean, fitted.geometry.mean)
+    assert torch.equal(model.geometry.std, fitted.geometry.std)
 
 
 def test_silent_weights_are_nought_after_a_training(clips: list[Path], tmp_path: Path) -> None:
-    from models.training.world_cmmp import train_world_cmmp
-    from models.training.world_pairs import world_pairs
-
     clip = make_world_clip(load_bundle("world").path("detector.onnx")).eval()
     prompt, instances = LEARNED[:2]
     for parts, silent, learned in (

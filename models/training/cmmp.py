@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from models.cmmp.network import CMMP
 from models.device import choose_device
 from models.errors import ModelError
-from models.geometry import pair_geometry
 from models.training.checkpoints import load_checkpoint, save_checkpoint
 from models.training.cmmp_batches import Batch, join_examples
 from models.training.cmmp_examples import CMMPExamples, Example
@@ -28,7 +27,6 @@ from models.training.ranks import Ranks
 
 _DECAY = 1e-4
 _CLIP_NORM = 0.1
-_MEASURED = 64  # examples that the scale of the box features is taken from
 _FROZEN = ("clip.", "encoder.visual.")
 
 
@@ -206,21 +204,8 @@ class _Run:
 
     @torch.no_grad()
     def _begin(self) -> None:
-        """V-COCO's prototypes start as their sentences; the term of boxes is told what to expect;
-        all ranks start as the first one."""
+        """V-COCO's prototypes start as their sentences; all ranks start as the first one."""
         model = self._model
         if model.config.free_prototypes:
             model.prototypes.copy_(self._losses.references)
-        if model.geometry is not None and (features := list(self._features())):
-            model.geometry.fit(torch.cat(features))
         self._ranks.follow_first(self._own().values())
-
-    def _features(self) -> Iterator[Tensor]:
-        """Geometry (P, 16) of the pairs of some examples."""
-        size = torch.full((2,), float(self._model.config.image_size))
-        count = min(_MEASURED, len(self._examples))
-        for row in np.linspace(0, len(self._examples) - 1, count).astype(int).tolist():
-            one = self.make([_Request(row, 0, row)])
-            if one.counts:
-                human, thing = (one.instances.boxes[rows] for rows in one.pairing)
-                yield pair_geometry(human, thing, size)

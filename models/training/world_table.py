@@ -1,8 +1,10 @@
 """The zero-shot claim, tested on the world: a row for each part of CMMP, over several seeds.
 
 What was trained and scored once is kept in the work folder: the same table goes on after a stop.
+Another CLIP, other clips or another plan begin one of their own.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -115,12 +117,12 @@ def _planned(plan: WorldPlan, parts: Parts, seed: int) -> WorldPlan:
 def _train(bench: Bench, plan: WorldPlan, pairs: Pairs) -> CMMP:
     if plan.parts == BOXES:
         return boxes_only(bench.clip, pairs, plan)
-    checkpoint = bench.work / f"{_name(plan, plan.parts)}.pt"
+    checkpoint = bench.work / f"{_name(bench, plan, plan.parts)}.pt"
     return train_world_cmmp(bench.clip, bench.clips, pairs, checkpoint, plan)
 
 
 def _kept(bench: Bench, parts: Parts, plan: WorldPlan, make: Callable[[], CMMP]) -> ScoredPairs:
-    path = bench.work / f"{_name(plan, parts)}-{len(bench.held_out)}.npz"
+    path = bench.work / f"{_name(bench, plan, parts)}.npz"
     if path.exists():
         with np.load(path) as file:
             return ScoredPairs(**file)
@@ -133,6 +135,10 @@ def _kept(bench: Bench, parts: Parts, plan: WorldPlan, make: Callable[[], CMMP])
     return scored
 
 
-def _name(plan: WorldPlan, parts: Parts) -> str:
+def _name(bench: Bench, plan: WorldPlan, parts: Parts) -> str:
     words = "-".join(re.findall("[a-z]+", parts.name.lower()))
-    return f"{plan.setting}-{words}-{plan.images}-{plan.seed}"
+    clips = [[path.stem for path in some] for some in (bench.clips, bench.held_out)]
+    told = hashlib.sha256(repr((plan, clips)).encode())
+    for weight in bench.clip.state_dict().values():
+        told.update(weight.numpy().tobytes())
+    return f"{plan.setting}-{words}-{plan.seed}-{told.hexdigest()[:12]}"
