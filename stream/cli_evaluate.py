@@ -9,6 +9,7 @@ import typer
 from rich.progress import Progress
 
 from stream.cli_evaluate_ask import evaluate_ask
+from stream.cli_evaluate_pairs import evaluate_pairs
 from stream.cli_evaluate_zero_shot import evaluate_zero_shot
 from stream.cli_options import (
     BundleOption,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Measure the bundles.", no_args_is_help=True)
 app.command("ask")(evaluate_ask)
+app.command("pairs")(evaluate_pairs)
 app.command("zero-shot")(evaluate_zero_shot)
 
 SavedOption = Annotated[

@@ -12,6 +12,8 @@ from stream.cli_output import errors_console, show_rows
 if TYPE_CHECKING:
     from models.evaluation.world_pairs import ZeroShot
 
+COLUMNS = ("scorer", "seen", "95 %", "unseen", "95 %", "HM", "95 %")
+
 
 def evaluate_zero_shot(
     work: Annotated[
@@ -51,15 +53,16 @@ def evaluate_zero_shot(
         def on_run(name: str, seed: int) -> None:
             progress.update(trainings, description=f"{name}, seed {seed}", advance=1)
 
-        rows = [_row(name, found) for name, found in zero_shot_table(bench, on_run=on_run)]
+        rows = [as_row(name, found) for name, found in zero_shot_table(bench, on_run=on_run)]
     show_rows(
-        ("scorer", "seen", "95 %", "unseen", "95 %", "HM", "95 %"),
+        COLUMNS,
         rows,
         title=f"HOI mAP, {setting}, {len(bench.held_out)} held-out clips, {seeds} seeds",
     )
 
 
-def _row(name: str, found: "ZeroShot") -> tuple[str, ...]:
+def as_row(name: str, found: "ZeroShot") -> tuple[str, ...]:
+    """Under `COLUMNS`."""
     columns = [name]
     for value, (low, high) in zip(
         (found.seen, found.unseen, found.hm), found.intervals, strict=True

@@ -1,5 +1,6 @@
 """The table of zero-shot rows: what is silent says nothing, and what is hidden is not learned."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +138,20 @@ def test_silent_weights_are_nought_after_a_training(clips: list[Path], tmp_path:
         assert not state[silent].any()
         assert state[learned].any()
         assert model.geometry is None
+
+
+def test_a_bundle_s_pairs_are_told_apart_better_than_by_dice(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "pairs", "--clips", "2"])
+    assert not ended.value.code
+    seen = dict(re.findall(r"(world|chance) +(\d\.\d+) ", capfd.readouterr().out))
+    assert float(seen["world"]) > 2 * float(seen["chance"]) > 0
+    with pytest.raises(SystemExit):
+        main(["evaluate", "pairs", "--clips", "2", "--bundle", "boxes"])
+    assert "its vocabulary is not that of the world" in capfd.readouterr().err
 
 
 def test_a_bundle_without_eyes_and_an_unknown_setting_are_refused(

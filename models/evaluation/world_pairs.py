@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import supervision as sv
 
+from models.bundle import Bundle
 from models.datasets.examples import Floats, Ints
 from models.datasets.world import HIDDEN, world_vocabulary
+from models.errors import ModelError
 from models.evaluation.precision import area_ap
-from models.scorer import PairScorer
+from models.scorer import PairScorer, load_scorer
 from models.training.world_frames import RENDERED_TO_INPUT, decode, read_clip
 from models.vocabulary import Vocabulary
 from models.world.truth import UNSEEN, FrameTruth
@@ -52,6 +54,14 @@ class ZeroShot:
     def hm(self) -> float:
         """Harmonic mean."""
         return harmonic_mean(self.seen, self.unseen)
+
+
+def score_bundle(clips: Sequence[Path], bundle: Bundle) -> ScoredPairs:
+    """As `score_world`; ModelError for a bundle that has not the verbs and things of the world."""
+    vocabulary, world = bundle.vocabulary, world_vocabulary()
+    if (vocabulary.verb_names, vocabulary.objects) != (world.verb_names, world.objects):
+        raise ModelError(f"bundle {bundle.name}: its vocabulary is not that of the world")
+    return score_world(clips, load_scorer(bundle))
 
 
 def score_world(clips: Sequence[Path], scorer: PairScorer) -> ScoredPairs:
