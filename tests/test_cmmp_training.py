@@ -20,6 +20,8 @@ from models.datasets.examples import Image
 from models.datasets.hico_facts import hico_vocabulary
 from models.datasets.vcoco import vcoco_vocabulary
 from models.errors import ModelError
+from models.training import cmmp_step
+from models.training.checkpoints import load_checkpoint, save_checkpoint
 from models.training.cmmp import Plan, StepReport, train_cmmp
 from models.training.cmmp_examples import CMMPExamples, Names
 from models.training.cmmp_losses import reference_prototypes
@@ -146,6 +148,37 @@ def test_a_checkpoint_of_another_training_is_refused(
     checkpoint.write_bytes(b"PK")
     with pytest.raises(ModelError, match="damaged"):
         train_cmmp(make_model(), few, checkpoint, plan)
+
+
+def test_a_checkpoint_of_a_gpu_is_read_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.serialization, "location_tag", lambda _: "cuda:0")
+    save_checkpoint(tmp_path / "a.pt", {"weights": torch.arange(3.0)}, {"seed": 1})
+    state = load_checkpoint(tmp_path / "a.pt", {"seed": 1})
+    assert state is not None
+    assert state["weights"].device.type == "cpu"
+    assert state["weights"].tolist() == [0, 1, 2]
+
+
+def test_a_training_goes_on_where_the_towers_run_in_another_format(
+    examples: CMMPExamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, plan = replace(examples, rows=np.arange(8)), Plan(epochs=1, batch=4, save_every=1)
+    formats = iter((torch.float32, torch.float16))
+    monkeypatch.setattr(cmmp_step, "choose_training_dtype", lambda _: next(formats))
+    reports: list[StepReport] = []
+
+    def stop(report: StepReport) -> None:
+        reports.append(report)
+        if report.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_cmmp(make_model(), few, tmp_path / "a.pt", plan, on_step=stop)
+    train_cmmp(make_model(), few, tmp_path / "a.pt", plan, on_step=reports.append)
+    assert [report.step for report in reports] == [1, 2, 2]
+    assert np.isfinite([report.interaction for report in reports]).all()
 
 
 class Torn:

@@ -196,7 +196,8 @@ class _Run:
             return
         self._model.load_state_dict(state["learned"], strict=False)
         self._optimiser.load_state_dict(state["optimiser"])
-        self._scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # it may come from a device that needs none
+            self._scaler.load_state_dict(state["scaler"])
         self.step = int(state["step"])
 
     def _own(self) -> dict[str, Tensor]:
