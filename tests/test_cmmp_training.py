@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import supervision as sv
 import torch
 from tensorboardX.proto.event_pb2 import Event
 from torch import Tensor
@@ -288,6 +289,25 @@ def test_free_prototypes_start_as_their_sentences_and_are_learned(
     assert 0 < moved < 3 * 2 * plan.rate  # two steps of AdamW
     assert torch.equal(model.prompts.ctx, before)
     assert [report.language for report in reports] == [0, 0]
+
+
+def test_free_prototypes_bear_a_step_that_shows_no_pair(
+    examples: CMMPExamples, tmp_path: Path
+) -> None:
+    def half_blind(row: int, rng: np.random.Generator) -> sv.Detections:
+        found = examples.candidates(row, rng)
+        seen = found[: len(found) * (row % 2)]
+        assert isinstance(seen, sv.Detections)
+        return seen
+
+    torch.manual_seed(0)
+    model = CMMP(replace(TINY, verbs=24, free_prototypes=True, geometry=0))
+    names = Names.between(examples.dataset.vocabulary, vcoco_vocabulary())
+    few = replace(examples, candidates=half_blind, names=names, rows=np.arange(4))
+    reports: list[StepReport] = []
+    train_cmmp(model, few, tmp_path / "a.pt", Plan(epochs=1, batch=1), on_step=reports.append)
+    assert len(reports) == 4
+    assert sum(report.interaction == 0 for report in reports) >= 2
 
 
 def test_a_network_of_another_vocabulary_takes_what_it_knows(examples: CMMPExamples) -> None:

@@ -154,7 +154,9 @@ class _Run:
             group["lr"] = rate
         interaction, language, positives = self._losses(batch)
         self._optimiser.zero_grad()
-        torch.autograd.backward(self._scaler.scale(interaction + language))
+        loss = self._scaler.scale(interaction + language)
+        if loss.requires_grad:  # free prototypes hear nothing of pictures without a pair
+            torch.autograd.backward(loss)
         self._ranks.average_gradients(self._learned)
         self._scaler.unscale_(self._optimiser)
         nn.utils.clip_grad_norm_(self._learned, _CLIP_NORM)
