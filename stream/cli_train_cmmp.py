@@ -50,13 +50,13 @@ def train_cmmp(
         scalars = Scalars(folder / "scalars") if ranks.first else None
         listeners = Listeners(bars.on_image, [bars.on_step, *([scalars] if scalars else [])])
         try:
-            train_bundle(recipe, out, folder, ranks, listeners)
+            unreadable = train_bundle(recipe, out, folder, ranks, listeners)
         finally:
             if scalars is not None:
                 scalars.close()
     if ranks.first:
-        if bars.unreadable:
-            complain(f"{bars.unreadable} images could not be read")
+        if unreadable:
+            complain(f"{unreadable} images could not be read")
         typer.echo(f"{out}: trained, scalars in {folder / 'scalars'}")
 
 
@@ -67,7 +67,6 @@ class _Bars:
         self._progress = progress
         self._detecting = progress.add_task("detecting", total=None, visible=False, loss="")
         self._training = progress.add_task("training", total=None, visible=False, loss="")
-        self.unreadable = 0
 
     def on_image(self, done: int, count: int) -> None:
         self._progress.update(self._detecting, completed=done, total=count, visible=True)
@@ -77,7 +76,6 @@ class _Bars:
         self._progress.update(
             self._training, completed=report.step, total=report.steps, loss=loss, visible=True
         )
-        self.unreadable = report.unreadable
 
 
 def _bars(*, shown: bool) -> Progress:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from models.cmmp.instances import Instances, pair_indices
 from models.cmmp.network import CMMP, CMMPConfig
-from models.datasets.examples import Image
 from models.datasets.hico_facts import hico_vocabulary
 from models.datasets.vcoco import vcoco_vocabulary
 from models.errors import ModelError
@@ -30,7 +29,7 @@ from models.training.cmmp_scalars import Scalars
 from models.training.cmmp_step import training_prior
 from models.training.world_frames import render_frames
 from models.world.truth import UNSEEN
-from tests.servers.trainer import PLAN, STILL, TINY, WORDS, make_examples, make_model
+from tests.servers.trainer import PLAN, STILL, TINY, WORDS, make_examples, make_model, tear
 
 ROOT = Path(__file__).parents[1]
 Whole = tuple[dict[str, Tensor], list[StepReport]]
@@ -117,13 +116,15 @@ def test_two_processes_learn_what_one_does_with_the_same_images(
     assert process.returncode == 0
     reports: list[StepReport] = []
     alone = make_model(still=True)
-    train_cmmp(alone, examples, tmp_path / "one.pt", STILL, on_step=reports.append)
+    train_cmmp(alone, tear(examples), tmp_path / "one.pt", STILL, on_step=reports.append)
     lines = {tuple(line.split()) for line in told.splitlines()}  # of both, and they agree
     assert len(lines) == len(reports)
-    for step, loss, positives in lines:
+    assert reports[-1].unreadable > 1
+    for step, loss, positives, unreadable in lines:
         report = reports[int(step) - 1]
         assert float(loss) == pytest.approx(report.interaction, rel=1e-3)
         assert float(positives) == report.positives
+        assert int(unreadable) == report.unreadable
     two = torch.load(tmp_path / "two.pt", weights_only=True)["learned"]
     moved = alone.state_dict()
     first = make_model().state_dict()
@@ -182,29 +183,14 @@ def test_a_training_goes_on_where_the_towers_run_in_another_format(
     assert np.isfinite([report.interaction for report in reports]).all()
 
 
-class Torn:
-    """A data set some of whose pictures cannot be read."""
-
-    def __init__(self, examples: CMMPExamples, torn: set[int]) -> None:
-        self._whole, self._torn = examples.dataset, torn
-        self.vocabulary, self.keys = self._whole.vocabulary, self._whole.keys
-        self.pairs = self._whole.pairs
-
-    def image(self, index: int) -> Image:
-        if index in self._torn:
-            raise ModelError(f"{self.keys[index]}: torn")
-        return self._whole.image(index)
-
-
 def test_unreadable_images_are_counted_and_a_training_goes_on(clips: Path, tmp_path: Path) -> None:
-    some = make_examples(clips)
+    some = replace(make_examples(clips), rows=np.arange(8))
     plan, reports = Plan(epochs=1, batch=4), list[StepReport]()
-    torn = replace(some, dataset=Torn(some, {1, 2}), rows=np.arange(8))
+    torn = tear(some, {1, 2})
     train_cmmp(make_model(), torn, tmp_path / "a.pt", plan, on_step=reports.append)
     assert reports[-1].unreadable == 2
     assert set(torn.skipped.reasons) == set(some.dataset.keys[1:3])
-    some = make_examples(clips)
-    torn = replace(some, dataset=Torn(some, set(range(8))), rows=np.arange(8))
+    torn = tear(some, range(8))
     with pytest.raises(ModelError, match="no image can be read; the first: "):
         train_cmmp(make_model(), torn, tmp_path / "b.pt", plan)
 

@@ -56,7 +56,7 @@ class StepReport:
     language: float
     rate: float
     positives: float  # cells: pairs times verbs
-    unreadable: int  # images so far, of this rank
+    unreadable: int  # images so far
 
 
 def train_cmmp(
@@ -118,6 +118,7 @@ class _Run:
         self._scaler = torch.amp.GradScaler(model.human_weight.device.type, enabled=scaled)
         self._per_epoch = len(examples) // plan.batch
         self.step, self.steps = 0, self._per_epoch * plan.epochs
+        self._unreadable: dict[str, str] = {}  # reasons, by key
         self._identity = {name: v for name, v in asdict(plan).items() if name != "save_every"}
         self._identity |= {"images": examples.digest, "sizes": repr(model.config)}
         self._identity |= {"seen": _digest(seen), "towers": _digest(model.clip.text_projection)}
@@ -145,8 +146,6 @@ class _Run:
         return self._examples.example(request.row, rng)
 
     def advance(self, batch: Batch) -> StepReport:
-        for key, reason in batch.unreadable.items():
-            self._examples.skipped.add(key, reason)
         rng = np.random.default_rng([self._plan.seed, self.step, self._ranks.rank, 1])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout
         rate = self._plan.rate * 0.1 ** (self.step // self._per_epoch // self._plan.drop_every)
@@ -163,20 +162,31 @@ class _Run:
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self.step += 1
-        mean = self._ranks.mean(torch.stack([interaction, language]).detach())
-        total = self._ranks.mean(interaction.new_tensor(positives)).item() * self._ranks.count
-        reasons = self._examples.skipped.reasons
-        if len(reasons) == len(self._examples):
-            raise ModelError(f"no image can be read; the first: {next(iter(reasons.values()))}")
+        counts = interaction.new_tensor([positives, len(batch.unreadable)])
+        losses = torch.stack([interaction, language]).detach()
+        of_all = self._ranks.mean(torch.cat([losses, counts])).tolist()
+        if of_all[3]:
+            self._note_unreadable(batch)
         return StepReport(
             self.step,
             self.steps,
-            mean[0].item(),
-            mean[1].item(),
+            of_all[0],
+            of_all[1],
             rate,
-            total,
-            len(reasons),
+            of_all[2] * self._ranks.count,
+            len(self._unreadable),
         )
+
+    def _note_unreadable(self, batch: Batch) -> None:
+        """Of all ranks' batches; the first one tells."""
+        new = self._ranks.union(batch.unreadable)
+        self._unreadable |= new
+        if self._ranks.first:
+            for key, reason in new.items():
+                self._examples.skipped.add(key, reason)
+        if len(self._unreadable) == len(self._examples):
+            first = next(iter(self._unreadable.values()))
+            raise ModelError(f"no image can be read; the first: {first}")
 
     def save(self) -> None:
         if not self._ranks.first:

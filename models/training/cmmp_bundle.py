@@ -78,8 +78,11 @@ class Listeners:
 
 def train_bundle(
     recipe: Recipe, out: Path, work: Path, ranks: Ranks, listeners: Listeners | None = None
-) -> None:
-    """Train and write the bundle's folder; `work` keeps the checkpoint, so that it can go on."""
+) -> int:
+    """Train and write the bundle's folder; `work` keeps the checkpoint, so that it can go on.
+
+    Returns how many images could not be read; the first rank knows of all.
+    """
     told = listeners or Listeners()
     dataset = open_dataset(recipe.data, split="train", setting=recipe.setting)
     words = _network_words(recipe.kind, dataset)
@@ -112,6 +115,7 @@ def train_bundle(
         calibration = calibrate_cmmp(model, replace(whole, rows=held_out), words)
         _write(recipe, model, words, calibration, out)
     ranks.wait()
+    return len(skipped.reasons)
 
 
 def _network_words(kind: str, dataset: HOIDataset) -> Vocabulary:

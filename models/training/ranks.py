@@ -5,7 +5,7 @@ costs less than hooks on every weight, and does not mind weights that a batch le
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +41,14 @@ class Ranks:
         total = values.detach().clone()
         dist.all_reduce(total)
         return total / self.count
+
+    def union(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        """All ranks' entries, on every rank."""
+        if self.count == 1:
+            return dict(reasons)
+        every: list[Mapping[str, str]] = [{}] * self.count
+        dist.all_gather_object(every, dict(reasons))
+        return {key: reason for each in every for key, reason in each.items()}
 
     def average_gradients(self, weights: Sequence[nn.Parameter]) -> None:
         """Every rank gets the mean; a weight that a rank's batch did not use counts as zero."""
