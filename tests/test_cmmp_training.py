@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +183,18 @@ def test_a_training_goes_on_where_the_towers_run_in_another_format(
     assert np.isfinite([report.interaction for report in reports]).all()
 
 
+def blind_to(examples: CMMPExamples, rows: Collection[int]) -> CMMPExamples:
+    """Nothing is detected in some pictures."""
+
+    def candidates(row: int, rng: np.random.Generator) -> sv.Detections:
+        found = examples.candidates(row, rng)
+        seen = found[: 0 if row in rows else len(found)]
+        assert isinstance(seen, sv.Detections)
+        return seen
+
+    return replace(examples, candidates=candidates)
+
+
 def test_unreadable_images_are_counted_and_a_training_goes_on(clips: Path, tmp_path: Path) -> None:
     some = replace(make_examples(clips), rows=np.arange(8))
     plan, reports = Plan(epochs=1, batch=4), list[StepReport]()
@@ -190,9 +202,20 @@ def test_unreadable_images_are_counted_and_a_training_goes_on(clips: Path, tmp_p
     train_cmmp(make_model(), torn, tmp_path / "a.pt", plan, on_step=reports.append)
     assert reports[-1].unreadable == 2
     assert set(torn.skipped.reasons) == set(some.dataset.keys[1:3])
-    torn = tear(some, range(8))
-    with pytest.raises(ModelError, match="no image can be read; the first: "):
-        train_cmmp(make_model(), torn, tmp_path / "b.pt", plan)
+
+
+def test_a_training_that_is_shown_nothing_ends_and_keeps_nothing(
+    examples: CMMPExamples, tmp_path: Path
+) -> None:
+    few, checkpoint = replace(examples, rows=np.arange(9)), tmp_path / "a.pt"
+    plan = Plan(epochs=2, batch=4, save_every=1)  # the ninth is not read in the first epoch
+    torn = tear(few, range(9))
+    torn.skipped.add("another.jpg", "was met by the detector")
+    with pytest.raises(ModelError, match=r"a thing; 8 cannot be read, the first: .*torn"):
+        train_cmmp(make_model(), torn, checkpoint, plan)
+    with pytest.raises(ModelError, match=r"person with a thing$"):
+        train_cmmp(make_model(), blind_to(few, range(9)), checkpoint, plan)
+    assert not checkpoint.exists()
 
 
 def test_the_rate_falls_and_scalars_go_on_after_a_resumption(
@@ -280,16 +303,10 @@ def test_free_prototypes_start_as_their_sentences_and_are_learned(
 def test_free_prototypes_bear_a_step_that_shows_no_pair(
     examples: CMMPExamples, tmp_path: Path
 ) -> None:
-    def half_blind(row: int, rng: np.random.Generator) -> sv.Detections:
-        found = examples.candidates(row, rng)
-        seen = found[: len(found) * (row % 2)]
-        assert isinstance(seen, sv.Detections)
-        return seen
-
     torch.manual_seed(0)
     model = CMMP(replace(TINY, verbs=24, free_prototypes=True, geometry=0))
     names = Names.between(examples.dataset.vocabulary, vcoco_vocabulary())
-    few = replace(examples, candidates=half_blind, names=names, rows=np.arange(4))
+    few = replace(blind_to(examples, {0, 2}), names=names, rows=np.arange(4))
     reports: list[StepReport] = []
     train_cmmp(model, few, tmp_path / "a.pt", Plan(epochs=1, batch=1), on_step=reports.append)
     assert len(reports) == 4

@@ -70,8 +70,8 @@ def train_cmmp(
 ) -> CMMP:
     """Train in place; goes on from `checkpoint` if there is one. Towers stay as they are.
 
-    Raises ModelError for fewer examples than a batch, if no picture can be read, and for a
-    checkpoint that is damaged or of another training.
+    Raises ModelError for fewer examples than a batch, after an epoch of pictures that show no pair
+    or cannot be read, and for a checkpoint that is damaged or of another training.
     """
     if len(examples) < plan.batch:
         raise ModelError(f"a training needs at least {plan.batch} images, not {len(examples)}")
@@ -119,6 +119,7 @@ class _Run:
         self._per_epoch = len(examples) // plan.batch
         self.step, self.steps = 0, self._per_epoch * plan.epochs
         self._unreadable: dict[str, str] = {}  # reasons, by key
+        self._shown = False  # a pair, to any rank
         self._identity = {name: v for name, v in asdict(plan).items() if name != "save_every"}
         self._identity |= {"images": examples.digest, "sizes": repr(model.config)}
         self._identity |= {"seen": _digest(seen), "towers": _digest(model.clip.text_projection)}
@@ -162,11 +163,14 @@ class _Run:
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self.step += 1
-        counts = interaction.new_tensor([positives, len(batch.unreadable)])
+        counts = interaction.new_tensor([positives, len(batch.unreadable), len(batch.counts)])
         losses = torch.stack([interaction, language]).detach()
         of_all = self._ranks.mean(torch.cat([losses, counts])).tolist()
         if of_all[3]:
             self._note_unreadable(batch)
+        self._shown = self._shown or of_all[4] > 0
+        if not self._shown and self.step % self._per_epoch == 0:
+            raise ModelError(self._nothing_shown())
         return StepReport(
             self.step,
             self.steps,
@@ -184,12 +188,16 @@ class _Run:
         if self._ranks.first:
             for key, reason in new.items():
                 self._examples.skipped.add(key, reason)
-        if len(self._unreadable) == len(self._examples):
-            first = next(iter(self._unreadable.values()))
-            raise ModelError(f"no image can be read; the first: {first}")
+
+    def _nothing_shown(self) -> str:
+        what = "no image of an epoch shows a person with a thing"
+        if not self._unreadable:
+            return what
+        first = next(iter(self._unreadable.values()))
+        return f"{what}; {len(self._unreadable)} cannot be read, the first: {first}"
 
     def save(self) -> None:
-        if not self._ranks.first:
+        if not (self._ranks.first and self._shown):  # nothing is learned yet
             return
         state = {
             "learned": self._own(),
@@ -210,7 +218,7 @@ class _Run:
         self._optimiser.load_state_dict(state["optimiser"])
         if state["scaler"]:  # it may come from a device that needs none
             self._scaler.load_state_dict(state["scaler"])
-        self.step = int(state["step"])
+        self.step, self._shown = int(state["step"]), True
 
     def _own(self) -> dict[str, Tensor]:
         """Weights and stored scales without the towers."""
