@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.cmmp.instances import Instances, pair_indices
 from models.cmmp.network import CMMP, CMMPConfig
+from models.datasets.examples import Pairs
 from models.datasets.hico_facts import hico_vocabulary
 from models.datasets.vcoco import vcoco_vocabulary
 from models.errors import ModelError
@@ -133,6 +134,19 @@ def test_two_processes_learn_what_one_does_with_the_same_images(
         assert (weight - moved[name]).abs().max() <= 0.05 * furthest + 1e-6, name
 
 
+class Relabelled:
+    """A data set in one of whose pictures something else is done now."""
+
+    def __init__(self, examples: CMMPExamples) -> None:
+        self._whole = examples.dataset
+        self.vocabulary, self.keys = self._whole.vocabulary, self._whole.keys
+        self.image = self._whole.image
+
+    def pairs(self, index: int) -> Pairs:
+        pairs = self._whole.pairs(index)
+        return replace(pairs, verbs=1 - pairs.verbs.clip(max=1)) if index == 3 else pairs
+
+
 def test_a_checkpoint_of_another_training_is_refused(
     examples: CMMPExamples, tmp_path: Path
 ) -> None:
@@ -140,11 +154,16 @@ def test_a_checkpoint_of_another_training_is_refused(
     few, fewer = (replace(examples, rows=np.arange(count)) for count in (9, 8))
     plan = Plan(epochs=1, batch=5)
     train_cmmp(make_model(), few, checkpoint, plan)
-    for other, of in ((few, replace(plan, rate=1e-4)), (fewer, plan)):
+    for other, of in (
+        (few, replace(plan, rate=1e-4)),
+        (fewer, plan),
+        (replace(few, boxes_of="another detector"), plan),
+        (replace(few, dataset=Relabelled(few)), plan),
+    ):
         with pytest.raises(ModelError, match="another training"):
             train_cmmp(make_model(), other, checkpoint, of)
     foreign = make_model()
-    torch.nn.init.ones_(foreign.clip.text_projection)
+    torch.nn.init.ones_(foreign.clip.visual.conv1.weight)
     with pytest.raises(ModelError, match="another training"):
         train_cmmp(foreign, few, checkpoint, plan)
     checkpoint.write_bytes(b"PK")

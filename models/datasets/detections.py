@@ -100,14 +100,19 @@ class DetectionCache:
 
 
 def cache_folder(data: str, split: str, detector: str, threshold: float) -> Path:
-    """Where detections of a split are kept, under `HOI_STREAM_HOME`.
-
-    A detector file or folder is known by its content, one of a model hub by its name.
-    """
+    """Where detections of a split are kept, under `HOI_STREAM_HOME`."""
     kind, folder = parse_spec(data)
-    name = f"{_FORMAT} {folder.resolve()} {_identity(detector)} {threshold}"
+    name = f"{_FORMAT} {folder.resolve()} {detector_key(detector, threshold)}"
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return home() / "detections" / f"{kind}-{split}-{digest}"
+
+
+def detector_key(detector: str, threshold: float) -> str:
+    """The same for detectors that find the same.
+
+    A file or folder is known by its content, a model of a hub by its name.
+    """
+    return f"{_identity(detector)} {threshold}"
 
 
 def _identity(detector: str) -> str:

@@ -6,7 +6,7 @@ takes its share of each batch.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,8 +93,11 @@ class _Request:
     place: int  # in the batch
 
 
-def _digest(values: Tensor) -> str:
-    return hashlib.sha256(values.detach().cpu().numpy().tobytes()).hexdigest()[:16]
+def _digest(tensors: Iterable[Tensor]) -> str:
+    content = hashlib.sha256()
+    for tensor in tensors:
+        content.update(tensor.detach().cpu().numpy().tobytes())
+    return content.hexdigest()[:16]
 
 
 class _Run:
@@ -122,7 +125,8 @@ class _Run:
         self._shown = False  # a pair, to any rank
         self._identity = {name: v for name, v in asdict(plan).items() if name != "save_every"}
         self._identity |= {"images": examples.digest, "sizes": repr(model.config)}
-        self._identity |= {"seen": _digest(seen), "towers": _digest(model.clip.text_projection)}
+        towers = model.clip.state_dict().values()
+        self._identity |= {"seen": _digest([seen]), "towers": _digest(towers)}
 
     def requests(self) -> Iterator[Sequence[_Request]]:
         """This rank's share of every step that is left."""

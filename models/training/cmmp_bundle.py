@@ -22,7 +22,7 @@ from models.cmmp.network import CMMP
 from models.cmmp.official import read_vocabulary
 from models.cmmp.towers import read_towers, set_towers
 from models.cmmp.weights import read_config, save_cmmp, vocabulary_sentences
-from models.datasets.detections import DetectionCache, cache_folder
+from models.datasets.detections import DetectionCache, cache_folder, detector_key
 from models.datasets.examples import HOIDataset
 from models.datasets.hico_facts import DEFAULT, hico_vocabulary
 from models.datasets.images import SkippedImages
@@ -93,6 +93,7 @@ def train_bundle(
         _candidates(recipe, dataset, ranks, skipped, told),
         Names.between(dataset.vocabulary, words),
         model.config.image_size,
+        boxes_of=detector_key(recipe.detector, _THRESHOLD) if recipe.detector else "the truth",
         skipped=skipped,
     )
     trained, held_out = hold_out(dataset, recipe.plan.seed)
