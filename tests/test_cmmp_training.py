@@ -14,6 +14,7 @@ import supervision as sv
 import torch
 from tensorboardX.proto.event_pb2 import Event
 from torch import Tensor
+from torch import distributed as dist
 
 from models.cmmp.instances import Instances, pair_indices
 from models.cmmp.network import CMMP, CMMPConfig
@@ -28,6 +29,7 @@ from models.training.cmmp_examples import CMMPExamples, Names
 from models.training.cmmp_losses import reference_prototypes
 from models.training.cmmp_scalars import Scalars
 from models.training.cmmp_step import training_prior
+from models.training.ranks import joined_ranks
 from models.training.world_frames import render_frames
 from models.world.truth import UNSEEN
 from tests.servers.trainer import PLAN, STILL, TINY, WORDS, make_examples, make_model, tear
@@ -145,6 +147,27 @@ class Relabelled:
     def pairs(self, index: int) -> Pairs:
         pairs = self._whole.pairs(index)
         return replace(pairs, verbs=1 - pairs.verbs.clip(max=1)) if index == 3 else pairs
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="loaders fork on Linux alone")
+@pytest.mark.parametrize(("given", "taken"), [("1", 4), ("3", 1)])
+def test_processes_of_torchrun_share_the_processors(
+    given: str, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(9)))
+    for name in ("init_process_group", "destroy_process_group"):
+        monkeypatch.setattr(dist, name, lambda *_, **__: None)
+    monkeypatch.setattr(dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+    places = {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    for name, value in (places | {"OMP_NUM_THREADS": given}).items():
+        monkeypatch.setenv(name, value)
+    with joined_ranks() as ranks:
+        assert (ranks.rank, ranks.count) == (1, 4)
+        try:
+            assert torch.get_num_threads() == taken
+        finally:
+            torch.set_num_threads(1)
 
 
 def test_a_checkpoint_of_another_training_is_refused(

@@ -75,6 +75,17 @@ class Ranks:
             dist.barrier()
 
 
+def _take_share_of_processors() -> None:
+    """Of those of this machine, where `torchrun` gave each of its processes a single one.
+
+    It sets OMP_NUM_THREADS to 1 unless the user did, and pictures are read by as many processes as
+    torch has threads.
+    """
+    local, threads = (os.environ.get(n) for n in ("LOCAL_WORLD_SIZE", "OMP_NUM_THREADS"))
+    if local is not None and threads == "1" and hasattr(os, "sched_getaffinity"):
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // int(local)))
+
+
 @contextmanager
 def joined_ranks() -> Iterator[Ranks]:
     """What `torchrun` set up in the environment, or one process alone."""
@@ -82,6 +93,7 @@ def joined_ranks() -> Iterator[Ranks]:
     if count == 1:
         yield Ranks()
         return
+    _take_share_of_processors()
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

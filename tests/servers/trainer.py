@@ -90,9 +90,9 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--still", action="store_true")
     given = parser.parse_args()
-    torch.set_num_threads(1)
     examples = make_examples(given.clips)
     with joined_ranks() as ranks:
+        torch.set_num_threads(1)
         train_cmmp(
             make_model(still=given.still),
             tear(examples) if given.still else examples,
