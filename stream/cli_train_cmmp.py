@@ -32,6 +32,13 @@ def train_cmmp(
         typer.Option("--detector", "-d", help="COCO detector, whose boxes it is trained on."),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Images a step, of all processes together.")
+    ] = 16,
+    full_precision: Annotated[
+        bool,
+        typer.Option("--full-precision", help="Towers in 32 bits, as the paper's, on a GPU too."),
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
 ) -> None:
     """Train CMMP on annotated images and write a bundle; CLIP and the detector stay as they are.
@@ -43,7 +50,8 @@ def train_cmmp(
     from models.training.cmmp_scalars import Scalars
     from models.training.ranks import joined_ranks
 
-    recipe = Recipe(data, clip, setting, detector, Plan(epochs=epochs, seed=seed))
+    plan = Plan(epochs=epochs, batch=batch, seed=seed, mixed=not full_precision)
+    recipe = Recipe(data, clip, setting, detector, plan)
     folder = out.with_name(f"{out.name}-training")
     with joined_ranks() as ranks, _bars(shown=ranks.first) as progress:
         bars = _Bars(progress)

@@ -77,7 +77,7 @@ def test_a_bundle_of_the_world_is_trained_resumed_and_run(
     monkeypatch.setattr(cmmp_calibration, "_SHARE", 0.3)  # a twentieth of so few has no verb often
     command = [
         *("train", "cmmp", "--data", f"world:{clips}", "--setting", "unseen_pairs"),
-        *("--clip", clip, "--out", "mine", "--epochs", "1"),
+        *("--clip", clip, "--out", "mine", "--epochs", "1", "--batch", "8", "--full-precision"),
     ]
     code, _, err = cli(*command)
     assert code == 0, err
@@ -90,9 +90,12 @@ def test_a_bundle_of_the_world_is_trained_resumed_and_run(
     code, _, err = cli(*command)  # goes on at its end
     assert code == 0, err
     assert load_bundle("mine").manifest.files == bundle.manifest.files
-    code, _, err = cli(*command, "--seed", "4")
-    assert code == 1
-    assert "another training" in err
+    checkpoint = torch.load(tmp_path / "mine-training" / "training.pt", weights_only=True)
+    assert (checkpoint["plan"]["batch"], checkpoint["plan"]["mixed"]) == (8, False)
+    for other in (("--seed", "4"), ("--batch", "16")):
+        code, _, err = cli(*command, *other)
+        assert code == 1
+        assert "another training" in err
     code, _, err = cli("world", "render", "--out", "clip.mp4", "--seconds", "2")
     assert code == 0, err
     code, _, err = cli("run", "--source", "clip.mp4", "--bundle", "mine", "--json")
