@@ -29,7 +29,16 @@ def train_cmmp(
     ] = "default",
     detector: Annotated[
         str | None,
-        typer.Option("--detector", "-d", help="COCO detector, whose boxes it is trained on."),
+        typer.Option("--detector", "-d", help="Detector, whose boxes it is trained on."),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            "--classes",
+            exists=True,
+            dir_okay=False,
+            help="What a .onnx detector finds: a name a line, in its order. Otherwise COCO's 80.",
+        ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
     batch: Annotated[
@@ -51,7 +60,8 @@ def train_cmmp(
     from models.training.ranks import joined_ranks
 
     plan = Plan(epochs=epochs, batch=batch, seed=seed, mixed=not full_precision)
-    recipe = Recipe(data, clip, setting, detector, plan)
+    names = None if classes is None else _read_names(classes)
+    recipe = Recipe(data, clip, setting, detector, names, plan)
     folder = out.with_name(f"{out.name}-training")
     with joined_ranks() as ranks, _bars(shown=ranks.first) as progress:
         bars = _Bars(progress)
@@ -66,6 +76,11 @@ def train_cmmp(
         if unreadable:
             complain(f"{unreadable} images could not be read")
         typer.echo(f"{out}: trained, scalars in {folder / 'scalars'}")
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 class _Bars:
