@@ -167,23 +167,20 @@ class _Run:
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self.step += 1
-        counts = interaction.new_tensor([positives, len(batch.unreadable), len(batch.counts)])
-        losses = torch.stack([interaction, language]).detach()
-        of_all = self._ranks.mean(torch.cat([losses, counts])).tolist()
-        if of_all[3]:
+        return self._report(batch, torch.stack([interaction, language]).detach(), positives, rate)
+
+    def _report(self, batch: Batch, losses: Tensor, positives: float, rate: float) -> StepReport:
+        """Of all ranks. Raises ModelError where an epoch has shown nothing."""
+        counts = losses.new_tensor([positives, len(batch.unreadable), len(batch.counts)])
+        mean = self._ranks.mean(torch.cat([losses, counts])).tolist()
+        interaction, language, positives, unreadable, pictures = mean
+        if unreadable:
             self._note_unreadable(batch)
-        self._shown = self._shown or of_all[4] > 0
+        self._shown = self._shown or pictures > 0
         if not self._shown and self.step % self._per_epoch == 0:
-            raise ModelError(self._nothing_shown())
-        return StepReport(
-            self.step,
-            self.steps,
-            of_all[0],
-            of_all[1],
-            rate,
-            of_all[2] * self._ranks.count,
-            len(self._unreadable),
-        )
+            raise self._nothing_shown()
+        cells, count = positives * self._ranks.count, len(self._unreadable)
+        return StepReport(self.step, self.steps, interaction, language, rate, cells, count)
 
     def _note_unreadable(self, batch: Batch) -> None:
         """Of all ranks' batches; the first one tells."""
@@ -193,12 +190,10 @@ class _Run:
             for key, reason in new.items():
                 self._examples.skipped.add(key, reason)
 
-    def _nothing_shown(self) -> str:
-        what = "no image of an epoch shows a person with a thing"
-        if not self._unreadable:
-            return what
-        first = next(iter(self._unreadable.values()))
-        return f"{what}; {len(self._unreadable)} cannot be read, the first: {first}"
+    def _nothing_shown(self) -> ModelError:
+        reasons = list(self._unreadable.values())
+        why = f"; {len(reasons)} cannot be read, the first: {reasons[0]}" if reasons else ""
+        return ModelError(f"no image of an epoch shows a person with a thing{why}")
 
     def save(self) -> None:
         if not (self._ranks.first and self._shown):  # nothing is learned yet
