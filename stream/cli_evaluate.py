@@ -208,7 +208,7 @@ def _score(dataset: "HOIDataset", data: str, bundle: str, detector: str | None) 
     scorer = PaperScorer.load(chosen, dataset.vocabulary) if cmmp else load_scorer(chosen)
     name = detector_name(settings, chosen)
     cache = DetectionCache(
-        cache_folder(data, "test", name, section.threshold),
+        cache_folder(data, "test", name, section.threshold, section.classes),
         lambda: make_detector(settings, chosen),
     )
     skipped = SkippedImages()

@@ -29,9 +29,25 @@ def train_cmmp(
     ] = "default",
     detector: Annotated[
         str | None,
-        typer.Option("--detector", "-d", help="COCO detector, whose boxes it is trained on."),
+        typer.Option("--detector", "-d", help="Detector, whose boxes it is trained on."),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            "--classes",
+            exists=True,
+            dir_okay=False,
+            help="What a .onnx detector finds: a name a line, in its order. Otherwise COCO's 80.",
+        ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 15,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Images a step, of all processes together.")
+    ] = 16,
+    full_precision: Annotated[
+        bool,
+        typer.Option("--full-precision", help="Towers in 32 bits, as the paper's, on a GPU too."),
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
 ) -> None:
     """Train CMMP on annotated images and write a bundle; CLIP and the detector stay as they are.
@@ -43,21 +59,28 @@ def train_cmmp(
     from models.training.cmmp_scalars import Scalars
     from models.training.ranks import joined_ranks
 
-    recipe = Recipe(data, clip, setting, detector, Plan(epochs=epochs, seed=seed))
+    plan = Plan(epochs=epochs, batch=batch, seed=seed, mixed=not full_precision)
+    names = None if classes is None else _read_names(classes)
+    recipe = Recipe(data, clip, setting, detector, names, plan)
     folder = out.with_name(f"{out.name}-training")
     with joined_ranks() as ranks, _bars(shown=ranks.first) as progress:
         bars = _Bars(progress)
         scalars = Scalars(folder / "scalars") if ranks.first else None
         listeners = Listeners(bars.on_image, [bars.on_step, *([scalars] if scalars else [])])
         try:
-            train_bundle(recipe, out, folder, ranks, listeners)
+            unreadable = train_bundle(recipe, out, folder, ranks, listeners)
         finally:
             if scalars is not None:
                 scalars.close()
     if ranks.first:
-        if bars.unreadable:
-            complain(f"{bars.unreadable} images could not be read")
+        if unreadable:
+            complain(f"{unreadable} images could not be read")
         typer.echo(f"{out}: trained, scalars in {folder / 'scalars'}")
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 class _Bars:
@@ -67,7 +90,6 @@ class _Bars:
         self._progress = progress
         self._detecting = progress.add_task("detecting", total=None, visible=False, loss="")
         self._training = progress.add_task("training", total=None, visible=False, loss="")
-        self.unreadable = 0
 
     def on_image(self, done: int, count: int) -> None:
         self._progress.update(self._detecting, completed=done, total=count, visible=True)
@@ -77,7 +99,6 @@ class _Bars:
         self._progress.update(
             self._training, completed=report.step, total=report.steps, loss=loss, visible=True
         )
-        self.unreadable = report.unreadable
 
 
 def _bars(*, shown: bool) -> Progress:

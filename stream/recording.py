@@ -131,10 +131,9 @@ class _Tools:
 
     def _detected(self, take: Take) -> DetectionCache:
         section, name = self._bundle.manifest.detector, self._detector
-        folder = cache_folder(
-            f"world:{take.path.parent}", str(take.slot.seed), name, section.threshold
-        )
         classes = section.classes or ()
+        data, split = f"world:{take.path.parent}", str(take.slot.seed)
+        folder = cache_folder(data, split, name, section.threshold, classes)
         found = DetectionCache(
             folder, lambda: open_detector(name, classes=classes, threshold=section.threshold)
         )

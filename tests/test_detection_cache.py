@@ -9,6 +9,7 @@ import pytest
 import supervision as sv
 
 from models.bundle import load_bundle
+from models.coco import CLASSES as COCO
 from models.datasets import detections as store
 from models.datasets.detections import DetectionCache, cache_folder
 from models.datasets.examples import HOIDataset, Image
@@ -124,20 +125,24 @@ def test_a_damaged_shard_is_detected_again(
     assert detector.images == 2 * len(frames.keys)
 
 
-def test_folders_differ_by_detector_content_threshold_data_and_split(tmp_path: Path) -> None:
+def test_folders_differ_by_detector_content_threshold_classes_data_and_split(
+    tmp_path: Path,
+) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     first = shutil.copy(DETECTOR, tmp_path / "a.onnx")
     same = shutil.copy(DETECTOR, tmp_path / "b.onnx")
     (tmp_path / "c.onnx").write_bytes(DETECTOR.read_bytes() + b"0")
     data = f"coco:{tmp_path / 'one'}"
-    kept = cache_folder(data, "train", str(first), 0.1)
-    assert cache_folder(data, "train", str(same), 0.1) == kept
+    kept = cache_folder(data, "train", str(first), 0.1, None)
+    assert cache_folder(data, "train", str(same), 0.1, None) == kept
+    assert cache_folder(data, "train", str(first), 0.1, COCO) == kept
     others = {
-        cache_folder(data, "test", str(first), 0.1),
-        cache_folder(data, "train", str(first), 0.2),
-        cache_folder(data, "train", str(tmp_path / "c.onnx"), 0.1),
-        cache_folder(f"coco:{tmp_path / 'two'}", "train", str(first), 0.1),
-        cache_folder(data, "train", "ustc-community/dfine-small-coco", 0.1),
+        cache_folder(data, "test", str(first), 0.1, None),
+        cache_folder(data, "train", str(first), 0.2, None),
+        cache_folder(data, "train", str(first), 0.1, ("person", "ball")),
+        cache_folder(data, "train", str(tmp_path / "c.onnx"), 0.1, None),
+        cache_folder(f"coco:{tmp_path / 'two'}", "train", str(first), 0.1, None),
+        cache_folder(data, "train", "ustc-community/dfine-small-coco", 0.1, None),
     }
-    assert len(others | {kept}) == 6
+    assert len(others | {kept}) == 7

@@ -27,6 +27,7 @@ from models.training.cmmp_bundle import Recipe, train_bundle
 from models.training.cmmp_patterns import pattern_features, spatial_patterns
 from models.training.ranks import Ranks
 from models.training.world_frames import render_frames
+from models.world.truth import CLASSES as WORLD
 from stream.cli import main
 from tests.test_datasets import hico_file, write_hico
 
@@ -77,7 +78,7 @@ def test_a_bundle_of_the_world_is_trained_resumed_and_run(
     monkeypatch.setattr(cmmp_calibration, "_SHARE", 0.3)  # a twentieth of so few has no verb often
     command = [
         *("train", "cmmp", "--data", f"world:{clips}", "--setting", "unseen_pairs"),
-        *("--clip", clip, "--out", "mine", "--epochs", "1"),
+        *("--clip", clip, "--out", "mine", "--epochs", "1", "--batch", "8", "--full-precision"),
     ]
     code, _, err = cli(*command)
     assert code == 0, err
@@ -90,9 +91,12 @@ def test_a_bundle_of_the_world_is_trained_resumed_and_run(
     code, _, err = cli(*command)  # goes on at its end
     assert code == 0, err
     assert load_bundle("mine").manifest.files == bundle.manifest.files
-    code, _, err = cli(*command, "--seed", "4")
-    assert code == 1
-    assert "another training" in err
+    checkpoint = torch.load(tmp_path / "mine-training" / "training.pt", weights_only=True)
+    assert (checkpoint["plan"]["batch"], checkpoint["plan"]["mixed"]) == (8, False)
+    for other in (("--seed", "4"), ("--batch", "16")):
+        code, _, err = cli(*command, *other)
+        assert code == 1
+        assert "another training" in err
     code, _, err = cli("world", "render", "--out", "clip.mp4", "--seconds", "2")
     assert code == 0, err
     code, _, err = cli("run", "--source", "clip.mp4", "--bundle", "mine", "--json")
@@ -141,6 +145,67 @@ def test_hico_is_detected_once_trained_and_evaluated(
     code, out, err = cli("evaluate", "hicodet", "--data", data, "--bundle", "one", "--json")
     assert code == 0, err
     assert json.loads(out)["unscored"] == 0
+
+
+@pytest.fixture(scope="module")
+def own(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of the world in a file of one's own, whose words are not all of COCO's."""
+    folder = tmp_path_factory.mktemp("own")
+    world = open_dataset(f"world:{clips}", split="train")
+    names = ["person", *world.vocabulary.objects]
+    carry = world.vocabulary.verb_names.index("carry")
+    rows = [i for i in range(len(world.keys)) if carry in world.pairs(i).verbs][:24]
+    file: dict[str, Any] = {"verbs": [{"id": 0, "name": "carry"}]}
+    file |= {"categories": [{"id": i, "name": name} for i, name in enumerate(names)]}
+    file |= {"images": [], "annotations": [], "interactions": []}
+    (folder / "images").mkdir()
+    for row in rows:
+        _store(folder / "images" / f"{row}.png", world.image(row))
+        file["images"].append({"id": row, "file_name": f"{row}.png"})
+        pairs = world.pairs(row)
+        for place in np.flatnonzero(pairs.verbs == carry):
+            things = ((pairs.humans, 0), (pairs.objects, 1 + int(pairs.object_classes[place])))
+            for boxes, category in things:
+                low, high = boxes[place, :2], boxes[place, 2:]
+                file["annotations"].append(
+                    {
+                        "id": len(file["annotations"]),
+                        "image_id": row,
+                        "category_id": category,
+                        "bbox": [*low.tolist(), *(high - low).tolist()],
+                    }
+                )
+            done = len(file["annotations"])
+            file["interactions"].append({"subject": done - 2, "object": done - 1, "verb": 0})
+    (folder / "train.json").write_text(json.dumps(file))
+    return folder
+
+
+def test_a_detector_of_one_s_own_says_what_it_finds(
+    cli: Cli, clip: str, own: Path, tmp_path: Path
+) -> None:
+    names = tmp_path / "names.txt"
+    command = [
+        *("train", "cmmp", "--data", f"coco:{own}", "--clip", clip, "--epochs", "1"),
+        *("--batch", "4", "--out", "own"),
+    ]
+    shown = [*command, "--detector", DETECTOR]
+    names.write_text("\n".join(WORLD) + "\n")
+    code, _, err = cli(*shown, "--classes", names)
+    assert code == 0, err
+    assert "--classes" not in err
+    section = load_bundle("own").manifest.detector
+    assert section.classes == WORLD
+    code, _, err = cli(*shown)  # the same file, read as COCO's
+    assert code == 1
+    assert "its classes (--classes, or COCO's) lack ball, box" in err
+    assert "another training" in err
+    assert len(list((tmp_path / "home" / "detections").iterdir())) == 2
+    names.write_text("ball\nbox\n")
+    code, _, err = cli(*shown, "--classes", names)
+    assert (code, "lack 'person'" in err) == (1, True)
+    code, _, err = cli(*command, "--detector", "some/model", "--classes", names)
+    assert (code, "--classes is for a .onnx --detector" in err) == (1, True)
 
 
 def test_what_cannot_be_trained_on_is_told_in_a_line(

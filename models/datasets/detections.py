@@ -8,7 +8,7 @@ run tries them again.
 import hashlib
 import logging
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +16,7 @@ from uuid import uuid4
 import numpy as np
 import supervision as sv
 
+from models import coco
 from models.bundle import home
 from models.datasets.examples import Floats, Image, Ints, Pictures
 from models.datasets.images import SkippedImages
@@ -99,15 +100,22 @@ class DetectionCache:
         return {key: _plain(one, classes) for key, one in zip(images, found, strict=True)}
 
 
-def cache_folder(data: str, split: str, detector: str, threshold: float) -> Path:
-    """Where detections of a split are kept, under `HOI_STREAM_HOME`.
-
-    A detector file or folder is known by its content, one of a model hub by its name.
-    """
+def cache_folder(
+    data: str, split: str, detector: str, threshold: float, classes: Sequence[str] | None
+) -> Path:
+    """Where detections of a split are kept, under `HOI_STREAM_HOME`. `classes`, None: COCO's."""
     kind, folder = parse_spec(data)
-    name = f"{_FORMAT} {folder.resolve()} {_identity(detector)} {threshold}"
+    name = f"{_FORMAT} {folder.resolve()} {detector_key(detector, threshold, classes)}"
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return home() / "detections" / f"{kind}-{split}-{digest}"
+
+
+def detector_key(detector: str, threshold: float, classes: Sequence[str] | None) -> str:
+    """The same for detectors that find the same and call it the same.
+
+    A file or folder is known by its content, a model of a hub by its name.
+    """
+    return f"{_identity(detector)} {threshold} {','.join(classes or coco.CLASSES)}"
 
 
 def _identity(detector: str) -> str:

@@ -18,14 +18,15 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], plan: Mapping[str, Any
 
 
 def load_checkpoint(path: Path, plan: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What was saved; None where there is nothing. Nothing is unpickled but tensors and values.
+    """What was saved, its tensors on the CPU; None where there is nothing.
 
+    Nothing is unpickled but tensors and values, so it is read on another machine too.
     Raises ModelError for a checkpoint that is damaged or of another plan.
     """
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         other = state["plan"] != dict(plan)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, OSError) as error:
         raise ModelError(f"{path} is damaged; delete it to start again") from error

@@ -6,7 +6,7 @@ takes its share of each batch.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class StepReport:
     language: float
     rate: float
     positives: float  # cells: pairs times verbs
-    unreadable: int  # images so far, of this rank
+    unreadable: int  # images so far
 
 
 def train_cmmp(
@@ -68,8 +68,8 @@ def train_cmmp(
 ) -> CMMP:
     """Train in place; goes on from `checkpoint` if there is one. Towers stay as they are.
 
-    Raises ModelError for fewer examples than a batch, if no picture can be read, and for a
-    checkpoint that is damaged or of another training.
+    Raises ModelError for fewer examples than a batch, after an epoch of pictures that show no pair
+    or cannot be read, and for a checkpoint that is damaged or of another training.
     """
     if len(examples) < plan.batch:
         raise ModelError(f"a training needs at least {plan.batch} images, not {len(examples)}")
@@ -91,8 +91,11 @@ class _Request:
     place: int  # in the batch
 
 
-def _digest(values: Tensor) -> str:
-    return hashlib.sha256(values.detach().cpu().numpy().tobytes()).hexdigest()[:16]
+def _digest(tensors: Iterable[Tensor]) -> str:
+    content = hashlib.sha256()
+    for tensor in tensors:
+        content.update(tensor.detach().cpu().numpy().tobytes())
+    return content.hexdigest()[:16]
 
 
 class _Run:
@@ -116,9 +119,12 @@ class _Run:
         self._scaler = torch.amp.GradScaler(model.human_weight.device.type, enabled=scaled)
         self._per_epoch = len(examples) // plan.batch
         self.step, self.steps = 0, self._per_epoch * plan.epochs
+        self._unreadable: dict[str, str] = {}  # reasons, by key
+        self._shown = False  # a pair, to any rank
         self._identity = {name: v for name, v in asdict(plan).items() if name != "save_every"}
         self._identity |= {"images": examples.digest, "sizes": repr(model.config)}
-        self._identity |= {"seen": _digest(seen), "towers": _digest(model.clip.text_projection)}
+        towers = model.clip.state_dict().values()
+        self._identity |= {"seen": _digest([seen]), "towers": _digest(towers)}
 
     def requests(self) -> Iterator[Sequence[_Request]]:
         """This rank's share of every step that is left."""
@@ -143,8 +149,6 @@ class _Run:
         return self._examples.example(request.row, rng)
 
     def advance(self, batch: Batch) -> StepReport:
-        for key, reason in batch.unreadable.items():
-            self._examples.skipped.add(key, reason)
         rng = np.random.default_rng([self._plan.seed, self.step, self._ranks.rank, 1])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout
         rate = self._plan.rate * 0.1 ** (self.step // self._per_epoch // self._plan.drop_every)
@@ -152,30 +156,45 @@ class _Run:
             group["lr"] = rate
         interaction, language, positives = self._losses(batch)
         self._optimiser.zero_grad()
-        torch.autograd.backward(self._scaler.scale(interaction + language))
+        loss = self._scaler.scale(interaction + language)
+        if loss.requires_grad:  # free prototypes hear nothing of pictures without a pair
+            torch.autograd.backward(loss)
         self._ranks.average_gradients(self._learned)
         self._scaler.unscale_(self._optimiser)
         nn.utils.clip_grad_norm_(self._learned, _CLIP_NORM)
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self.step += 1
-        mean = self._ranks.mean(torch.stack([interaction, language]).detach())
-        total = self._ranks.mean(interaction.new_tensor(positives)).item() * self._ranks.count
-        reasons = self._examples.skipped.reasons
-        if len(reasons) == len(self._examples):
-            raise ModelError(f"no image can be read; the first: {next(iter(reasons.values()))}")
-        return StepReport(
-            self.step,
-            self.steps,
-            mean[0].item(),
-            mean[1].item(),
-            rate,
-            total,
-            len(reasons),
-        )
+        return self._report(batch, torch.stack([interaction, language]).detach(), positives, rate)
+
+    def _report(self, batch: Batch, losses: Tensor, positives: float, rate: float) -> StepReport:
+        """Of all ranks. Raises ModelError where an epoch has shown nothing."""
+        counts = losses.new_tensor([positives, len(batch.unreadable), len(batch.counts)])
+        mean = self._ranks.mean(torch.cat([losses, counts])).tolist()
+        interaction, language, positives, unreadable, pictures = mean
+        if unreadable:
+            self._note_unreadable(batch)
+        self._shown = self._shown or pictures > 0
+        if not self._shown and self.step % self._per_epoch == 0:
+            raise self._nothing_shown()
+        cells, count = positives * self._ranks.count, len(self._unreadable)
+        return StepReport(self.step, self.steps, interaction, language, rate, cells, count)
+
+    def _note_unreadable(self, batch: Batch) -> None:
+        """Of all ranks' batches; the first one tells."""
+        new = self._ranks.union(batch.unreadable)
+        self._unreadable |= new
+        if self._ranks.first:
+            for key, reason in new.items():
+                self._examples.skipped.add(key, reason)
+
+    def _nothing_shown(self) -> ModelError:
+        reasons = list(self._unreadable.values())
+        why = f"; {len(reasons)} cannot be read, the first: {reasons[0]}" if reasons else ""
+        return ModelError(f"no image of an epoch shows a person with a thing{why}")
 
     def save(self) -> None:
-        if not self._ranks.first:
+        if not (self._ranks.first and self._shown):  # nothing is learned yet
             return
         state = {
             "learned": self._own(),
@@ -194,8 +213,9 @@ class _Run:
             return
         self._model.load_state_dict(state["learned"], strict=False)
         self._optimiser.load_state_dict(state["optimiser"])
-        self._scaler.load_state_dict(state["scaler"])
-        self.step = int(state["step"])
+        if state["scaler"]:  # it may come from a device that needs none
+            self._scaler.load_state_dict(state["scaler"])
+        self.step, self._shown = int(state["step"]), True
 
     def _own(self) -> dict[str, Tensor]:
         """Weights and stored scales without the towers."""

@@ -22,7 +22,7 @@ from models.cmmp.network import CMMP
 from models.cmmp.official import read_vocabulary
 from models.cmmp.towers import read_towers, set_towers
 from models.cmmp.weights import read_config, save_cmmp, vocabulary_sentences
-from models.datasets.detections import DetectionCache, cache_folder
+from models.datasets.detections import DetectionCache, cache_folder, detector_key
 from models.datasets.examples import HOIDataset
 from models.datasets.hico_facts import DEFAULT, hico_vocabulary
 from models.datasets.images import SkippedImages
@@ -33,7 +33,12 @@ from models.errors import ModelError
 from models.training.boxes import read_settings
 from models.training.cmmp import Plan, StepReport, train_cmmp
 from models.training.cmmp_calibration import calibrate_cmmp, hold_out
-from models.training.cmmp_candidates import Candidates, detected, world_candidates
+from models.training.cmmp_candidates import (
+    Candidates,
+    check_classes,
+    detected,
+    world_candidates,
+)
 from models.training.cmmp_examples import CMMPExamples, Names
 from models.training.cmmp_patterns import WIDTH, published_patterns, spatial_patterns
 from models.training.ranks import Ranks
@@ -57,6 +62,7 @@ class Recipe:
     clip: str
     setting: str = DEFAULT
     detector: str | None = None  # None: the world's true boxes, made to look detected
+    classes: tuple[str, ...] | None = None  # what an ONNX detector finds; None: the world's or COCO
     plan: Plan = field(default_factory=Plan)
 
     @property
@@ -78,8 +84,11 @@ class Listeners:
 
 def train_bundle(
     recipe: Recipe, out: Path, work: Path, ranks: Ranks, listeners: Listeners | None = None
-) -> None:
-    """Train and write the bundle's folder; `work` keeps the checkpoint, so that it can go on."""
+) -> int:
+    """Train and write the bundle's folder; `work` keeps the checkpoint, so that it can go on.
+
+    Returns how many images could not be read; the first rank knows of all.
+    """
     told = listeners or Listeners()
     dataset = open_dataset(recipe.data, split="train", setting=recipe.setting)
     words = _network_words(recipe.kind, dataset)
@@ -90,6 +99,7 @@ def train_bundle(
         _candidates(recipe, dataset, ranks, skipped, told),
         Names.between(dataset.vocabulary, words),
         model.config.image_size,
+        boxes_of=_boxes_of(recipe),
         skipped=skipped,
     )
     trained, held_out = hold_out(dataset, recipe.plan.seed)
@@ -112,6 +122,7 @@ def train_bundle(
         calibration = calibrate_cmmp(model, replace(whole, rows=held_out), words)
         _write(recipe, model, words, calibration, out)
     ranks.wait()
+    return len(skipped.reasons)
 
 
 def _network_words(kind: str, dataset: HOIDataset) -> Vocabulary:
@@ -152,14 +163,20 @@ def _candidates(
     told: Listeners,
 ) -> Candidates:
     """A detector looks at each image once in its life; the first rank does that for all."""
+    if recipe.classes is not None and not (recipe.detector or "").endswith(".onnx"):
+        raise ModelError(
+            "--classes is for a .onnx --detector; others say themselves what they find"
+        )
     if recipe.detector is None:
         if not isinstance(dataset, WorldFrames):
             raise ModelError(f"{recipe.data}: a training on real images needs a --detector")
         return world_candidates(dataset)
     name, threshold, classes = recipe.detector, _THRESHOLD, _classes(recipe)
+    if ranks.first and name.endswith(".onnx"):
+        check_classes(name, classes, dataset.vocabulary)
 
     def cache() -> DetectionCache:
-        folder = cache_folder(recipe.data, "train", name, threshold)
+        folder = cache_folder(recipe.data, "train", name, threshold, classes)
         return DetectionCache(
             folder, lambda: open_detector(name, classes=classes, threshold=threshold)
         )
@@ -217,5 +234,13 @@ def _detector(recipe: Recipe, out: Path) -> DetectorSection:
     return DetectorSection(file=_DETECTOR_FILE, classes=_classes(recipe), threshold=_THRESHOLD)
 
 
+def _boxes_of(recipe: Recipe) -> str:
+    if recipe.detector is None:
+        return "the truth"
+    return detector_key(recipe.detector, _THRESHOLD, _classes(recipe))
+
+
 def _classes(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.classes is not None:
+        return recipe.classes
     return world_truth.CLASSES if recipe.kind == "world" else coco.CLASSES

@@ -75,6 +75,8 @@ def _cells(model: CMMP, examples: CMMPExamples) -> Iterator[tuple[Tensor, Tensor
         return join_examples([one], len(model.prototypes), {})
 
     for batch in load_ahead(read, range(len(examples))):
+        for key, reason in batch.unreadable.items():
+            examples.skipped.add(key, reason)
         if batch.counts:
             one = batch.to(device)
             (pairs,) = model(one.images, one.each)

@@ -1,6 +1,7 @@
 """Where the boxes of a training come from: a detector, or the truth with a detector's errors."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import supervision as sv
@@ -8,7 +9,11 @@ import supervision as sv
 from models.datasets.detections import DetectionCache
 from models.datasets.examples import Floats, HOIDataset
 from models.datasets.world import WorldFrames
+from models.errors import ModelError
 from models.pairs import PERSON
+from models.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 _JITTER = 0.05  # deviation of a candidate's corners, in sides of its box
 _LEAST_SURE = 0.5  # score of a true box that is made to look detected
@@ -55,6 +60,21 @@ def detected(dataset: HOIDataset, cache: DetectionCache) -> Candidates:
         return cache[key] if key in cache else _found(*nothing, [])
 
     return candidates
+
+
+def check_classes(detector: str, classes: Sequence[str], data: Vocabulary) -> None:
+    """A file of weights does not name what it finds: tell where that cannot fit the data.
+
+    Raises ModelError for a detector without persons or without any of the data's things.
+    """
+    if PERSON not in classes or set(classes).isdisjoint(data.objects):
+        raise ModelError(f"{detector}: its --classes lack {PERSON!r}, or all things of the data")
+    if unknown := [name for name in data.objects if name not in classes]:
+        logger.warning(
+            "%s: its classes (--classes, or COCO's) lack %s: nothing is learned of it",
+            detector,
+            ", ".join(unknown),
+        )
 
 
 def _moved(boxes: Floats, rng: np.random.Generator) -> Floats:

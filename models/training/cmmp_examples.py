@@ -56,13 +56,17 @@ class Names:
 
 @dataclass(frozen=True)
 class CMMPExamples:
-    """Examples of a data set, or of some of its `rows`, for pictures of `side` pixels."""
+    """Examples of a data set, or of some of its `rows`, for pictures of `side` pixels.
+
+    `boxes_of` says whose boxes the candidates are, so that a training is known by it.
+    """
 
     dataset: HOIDataset
     candidates: Candidates
     names: Names
     side: int
     rows: Ints | None = None
+    boxes_of: str = ""
     skipped: SkippedImages = field(default_factory=SkippedImages)
 
     def __len__(self) -> int:
@@ -70,9 +74,17 @@ class CMMPExamples:
 
     @property
     def digest(self) -> str:
-        """Of which pictures these are."""
-        keys = [self.key(index) for index in range(len(self))]
-        return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+        """Of these pictures, what is annotated on them, and whose boxes the candidates are."""
+        words = self.dataset.vocabulary
+        content = hashlib.sha256(
+            repr((self.boxes_of, words.verbs, words.objects, words.allowed)).encode()
+        )
+        for index in range(len(self)):
+            content.update(f"\n{self.key(index)}\n".encode())
+            pairs = self.dataset.pairs(self._row(index))
+            for column in (pairs.humans, pairs.objects, pairs.object_classes, pairs.verbs):
+                content.update(column.tobytes())
+        return content.hexdigest()[:16]
 
     def seen(self, classes: int, verbs: int) -> Tensor:
         """(classes, verbs) bool, the network's numbers: what the data set lets a class do.

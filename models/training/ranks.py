@@ -5,7 +5,7 @@ costs less than hooks on every weight, and does not mind weights that a batch le
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,6 +42,14 @@ class Ranks:
         dist.all_reduce(total)
         return total / self.count
 
+    def union(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        """All ranks' entries, on every rank."""
+        if self.count == 1:
+            return dict(reasons)
+        every: list[Mapping[str, str]] = [{}] * self.count
+        dist.all_gather_object(every, dict(reasons))
+        return {key: reason for each in every for key, reason in each.items()}
+
     def average_gradients(self, weights: Sequence[nn.Parameter]) -> None:
         """Every rank gets the mean; a weight that a rank's batch did not use counts as zero."""
         for weight in weights:
@@ -67,6 +75,17 @@ class Ranks:
             dist.barrier()
 
 
+def _take_share_of_processors() -> None:
+    """Of those of this machine, where `torchrun` gave each of its processes a single one.
+
+    It sets OMP_NUM_THREADS to 1 unless the user did, and pictures are read by as many processes as
+    torch has threads.
+    """
+    local, threads = (os.environ.get(n) for n in ("LOCAL_WORLD_SIZE", "OMP_NUM_THREADS"))
+    if local is not None and threads == "1" and hasattr(os, "sched_getaffinity"):
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // int(local)))
+
+
 @contextmanager
 def joined_ranks() -> Iterator[Ranks]:
     """What `torchrun` set up in the environment, or one process alone."""
@@ -74,6 +93,7 @@ def joined_ranks() -> Iterator[Ranks]:
     if count == 1:
         yield Ranks()
         return
+    _take_share_of_processors()
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
