@@ -48,6 +48,8 @@ def test_a_question_with_everything() -> None:
         ("this morning", "2026-11-24T00:00", "2026-11-24T12:00"),
         ("yesterday evening", "2026-11-23T18:00", "2026-11-24T00:00"),
         ("on monday", "2026-11-23T00:00", "2026-11-24T00:00"),
+        ("last monday", "2026-11-23T00:00", "2026-11-24T00:00"),
+        ("on the last tuesday", "2026-11-17T00:00", "2026-11-18T00:00"),
         ("on tuesday", "2026-11-17T00:00", "2026-11-18T00:00"),
         ("on 2026-11-20", "2026-11-20T00:00", "2026-11-21T00:00"),
         ("on 25 october", "2026-10-25T00:00", "2026-10-26T00:00"),  # 25 hours long
@@ -55,6 +57,12 @@ def test_a_question_with_everything() -> None:
         ("at 2 pm", "2026-11-24T14:00", "2026-11-24T15:00"),
         ("at 14:05", "2026-11-24T14:05", "2026-11-24T14:06"),
         ("between 1 and 2:30 pm", "2026-11-24T13:00", "2026-11-24T14:30"),
+        ("between 11 and 1 pm", "2026-11-24T11:00", "2026-11-24T13:00"),
+        ("between 3:30 and 4 pm", "2026-11-23T15:30", "2026-11-23T16:00"),
+        ("between 9 and 17:30", "2026-11-24T09:00", "2026-11-24T17:30"),
+        ("between 10 and 2 am", "2026-11-23T22:00", "2026-11-24T02:00"),
+        ("between 9 and noon", "2026-11-24T09:00", "2026-11-24T12:00"),
+        ("between 9 pm and midnight", "2026-11-23T21:00", "2026-11-24T00:00"),
         ("after 10 pm", "2026-11-23T22:00", None),
         ("since yesterday", "2026-11-23T00:00", None),
         ("before noon", None, "2026-11-24T12:00"),
@@ -73,6 +81,7 @@ def test_times_are_those_of_who_asks(said: str, since: str | None, until: str | 
 
     assert asked.since == utc(since)
     end = utc(until)
+    assert asked.order is Order.NEWEST
     assert end is None or asked.until in (end, end - timedelta(microseconds=1))
     assert (end is None) == (asked.until is None)
 
@@ -139,6 +148,8 @@ def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() ->
         "who held a cup on 0001-01-01",
         "who did not hold a cup",
         "who held a cup at the moon",
+        "how many people held a cup last",
+        "how often was the first cup held",
     ],
 )
 def test_a_time_or_place_that_is_none_is_not_left_out(question: str) -> None:
