@@ -10,7 +10,18 @@ from storage.clauses import Names, read_clause
 from storage.custody import CUSTODY, left_without, not_taken_again, read_custody, read_leaving
 from storage.nouns import is_thing
 from storage.politeness import read_politeness
-from storage.question import AskError, Bound, Clause, Form, Order, Question, Relation, Span, Step
+from storage.question import (
+    COUNTS,
+    AskError,
+    Bound,
+    Clause,
+    Form,
+    Order,
+    Question,
+    Relation,
+    Span,
+    Step,
+)
 from storage.reading import WH_COLUMNS, Reading, read_camera, unexplained
 from storage.segments import Segment, split
 from storage.times import Period, read_times
@@ -56,7 +67,8 @@ def understand(
     period = Period() if now is None else read_times(reading, now, zone)
     camera = read_camera(reading, cameras)
     said = [reading.words[i] for i in sorted(reading.free)]  # without times and places
-    order = _read_order(reading)
+    form = _form(said)
+    order = Order.NEWEST if form in COUNTS else _read_order(reading)
     clause, steps = _read_parts(reading, split(reading, _behind_commas(question, told)), names)
     asked = tuple(dict.fromkeys(WH_COLUMNS[w] for w in reading.words if w in WH_COLUMNS))
     unknown = unexplained(reading)
@@ -71,7 +83,7 @@ def understand(
         since=period.since and period.since.astimezone(UTC),
         until=period.until and period.until.astimezone(UTC),
         asked=asked,
-        form=_form(said),
+        form=form,
         order=order,
         understood=_spans(told, reading),
         not_understood=tuple(dict.fromkeys(reading.words[i] for i in unknown)),

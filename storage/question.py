@@ -22,6 +22,9 @@ class Form(StrEnum):
     YES_NO = "yes or no"
 
 
+COUNTS = (Form.TIMES, Form.PEOPLE, Form.THINGS)  # of the first or the last there is one
+
+
 class Order(StrEnum):
     """Which of the moments found."""
 
