@@ -22,7 +22,7 @@ from storage.question import (
     Span,
     Step,
 )
-from storage.reading import WH_COLUMNS, Reading, read_camera, unexplained
+from storage.reading import WH_COLUMNS, Reading, read_camera, read_nobody, unexplained
 from storage.segments import Segment, split
 from storage.times import Period, read_times
 from storage.words import (
@@ -69,7 +69,10 @@ def understand(
     said = [reading.words[i] for i in sorted(reading.free)]  # without times and places
     form = _form(said)
     order = Order.NEWEST if form in COUNTS else _read_order(reading)
-    clause, steps = _read_parts(reading, split(reading, _behind_commas(question, told)), names)
+    parts = split(reading, _behind_commas(question, told))
+    if form in (Form.LIST, Form.YES_NO) and order is Order.NEWEST and _alone(reading, parts[0]):
+        form = Form.NOBODY if read_nobody(reading, parts[0].start, parts[0].end) else form
+    clause, steps = _read_parts(reading, parts, names)
     asked = tuple(dict.fromkeys(WH_COLUMNS[w] for w in reading.words if w in WH_COLUMNS))
     unknown = unexplained(reading)
     meant = clause != Clause() or steps or camera or period != Period()
@@ -154,7 +157,7 @@ def _excluding(
 
 def _step(reading: Reading, segment: Segment, part: Clause, before: Clause) -> Step:
     person, thing = _bounds(reading, segment, part)
-    if segment.negated and not part.objects:
+    if segment.negated and not part.objects and person is Bound.SAME:
         thing = Bound.SAME  # "holding, not carrying"
     if not part.does:
         verbs = CUSTODY if segment.lacking else before.verbs
@@ -168,7 +171,7 @@ def _bounds(reading: Reading, segment: Segment, part: Clause) -> tuple[Bound, Bo
     places = range(segment.start, segment.end)
     words = [reading.words[i] for i in places]
     reading.free -= {i for i in places if reading.words[i] in ("else", "another", "same")}
-    named = [w for w in words if w in PEOPLE - PRONOUNS] and "same" not in words
+    named = [w for w in words if w in PEOPLE - PRONOUNS | {"nobody", "no"}] and "same" not in words
     if named and {"else", "another"} & set(words):
         person = Bound.OTHER
     elif part.human or part.person is not None or named:
@@ -202,6 +205,12 @@ def _form(words: list[str]) -> Form:
         return Form.LIST
     counted = rest[2:3] if rest[1:2] == ["different"] else rest[1:2]
     return Form.PEOPLE if set(counted) & PEOPLE else Form.THINGS
+
+
+def _alone(reading: Reading, first: Segment) -> bool:
+    """Is nobody else asked for? "Who did nobody help" is another question."""
+    said = {reading.words[i] for i in range(first.start, first.end)}
+    return not said & (PEOPLE - {"them"} | set(WH_COLUMNS) | {"how"})
 
 
 def _idle(reading: Reading, i: int) -> bool:

@@ -20,6 +20,7 @@ class Form(StrEnum):
     PEOPLE = "people"  # how many different ones
     THINGS = "things"
     YES_NO = "yes or no"
+    NOBODY = "yes if nobody"
 
 
 COUNTS = (Form.TIMES, Form.PEOPLE, Form.THINGS)  # of the first or the last there is one

@@ -195,6 +195,17 @@ def read_kinds(
             reading.explain([i], f"{' or '.join(alike.classes)} ({alike.why})")
 
 
+def read_nobody(reading: Reading, start: int, end: int) -> bool:
+    """Does a part say that nobody did it? Explains the words."""
+    for i in range(start, end):
+        places = [i, i + 1] if reading.words[i : i + 2] == ["no", "one"] else [i]
+        said = len(places) == 2 or reading.words[i] == "nobody"
+        if said and places[-1] < end and reading.free.issuperset(places):
+            reading.explain(places, "not anybody")
+            return True
+    return False
+
+
 def unexplained(reading: Reading) -> list[int]:
     explained = FILLERS | DETERMINERS | PREPOSITIONS | PEOPLE | ANY_VERB | set(WH_COLUMNS)
     return [

@@ -13,7 +13,7 @@ from storage.channels import Channel
 from storage.database import ReadSession
 from storage.grammar import understand
 from storage.names import cameras, object_classes_seen, verbs_seen
-from storage.question import COUNTS, Order, Question, Relation, missing
+from storage.question import COUNTS, Form, Order, Question, Relation, missing
 from storage.quiet import AlertError, QuietHours
 
 MOST_CHANNELS = 10
@@ -87,6 +87,8 @@ def understand_standing(
         raise AlertError(
             "a count is about the past: ask who did it, and count the alerts (or `stream ask`)"
         )
+    if asked.form is Form.NOBODY:
+        raise AlertError("that nobody did it is never news: ask who does it")
     if asked.since is not None or asked.until is not None:
         raise AlertError(
             "it names a time that passes: leave the time out, and set quiet hours if need be"

@@ -191,6 +191,8 @@ def test_who_picked_up_what(sessions: sessionmaker[Session], events: list[Intera
         ("who picked up the box", "1 interaction", [0]),
         ("did anyone kick a ball", "yes: 1 interaction", [4]),
         ("did anyone ride a bottle", "no: nothing found", []),
+        ("did nobody kick a ball", "no: 1 interaction", [4]),
+        ("did no one ride a bottle", "yes: nothing found", []),
         ("how many cups were put down", "1 (once)", [2]),
         ("how often was a chair picked up", "never", []),
         ("who sat on what on lobby", "1 interaction", [3]),

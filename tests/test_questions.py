@@ -130,6 +130,17 @@ def test_negation_order_and_counts() -> None:
     assert ask("how often was a cup held").form is Form.TIMES
 
 
+def test_what_nobody_did_is_yes_or_no_turned_round() -> None:
+    for question in ("did nobody pick up the box", "nobody picked up the box today"):
+        asked = ask(question)
+        assert (asked.form, asked.answerable) == (Form.NOBODY, True)
+        assert (asked.clause.verbs, asked.clause.objects) == (("pick up",), ("box",))
+    (step,) = ask("who put down a box and then nobody else picked it up").steps
+    assert (step.negated, step.person, step.thing) == (True, Bound.OTHER, Bound.SAME)
+    (step,) = ask("who put down a box while no one kicked a cup").steps
+    assert (step.negated, step.person, step.thing) == (True, Bound.ANY, Bound.ANY)
+
+
 def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() -> None:
     asked = ask("someone sat on a bench and then left without the backpack")
     assert asked.answerable
@@ -149,6 +160,10 @@ def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() ->
         "who did not hold a cup",
         "who held a cup at the moon",
         "how many people held a cup last",
+        "which box did nobody pick up",
+        "how many cups did nobody hold",
+        "who held neither a cup nor a box",
+        "who held anything but a cup",
         "how often was the first cup held",
     ],
 )
