@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from storage.clauses import Names, read_clause
 from storage.custody import CUSTODY, left_without, not_taken_again, read_custody, read_leaving
+from storage.exclusions import When, read_period
 from storage.nouns import is_thing
 from storage.politeness import read_politeness
 from storage.question import (
@@ -24,7 +25,7 @@ from storage.question import (
 )
 from storage.reading import WH_COLUMNS, Reading, read_camera, read_nobody, unexplained
 from storage.segments import Segment, split
-from storage.times import Period, read_times
+from storage.times import Period
 from storage.words import (
     BASE_OBJECTS,
     BASE_VERBS,
@@ -64,18 +65,19 @@ def understand(
     reading = Reading.of([token.word for token in told])
     read_politeness(reading)
     names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, open_verbs, objects)
-    period = Period() if now is None else read_times(reading, now, zone)
+    commas = _behind_commas(question, told)
+    period, exclusions = read_period(reading, commas, When(now, zone, cameras))
     camera = read_camera(reading, cameras)
     said = [reading.words[i] for i in sorted(reading.free)]  # without times and places
     form = _form(said)
     order = Order.NEWEST if form in COUNTS else _read_order(reading)
-    parts = split(reading, _behind_commas(question, told))
+    parts = split(reading, commas)
     if form in (Form.LIST, Form.YES_NO) and order is Order.NEWEST and _alone(reading, parts[0]):
         form = Form.NOBODY if read_nobody(reading, parts[0].start, parts[0].end) else form
     clause, steps = _read_parts(reading, parts, names)
     asked = tuple(dict.fromkeys(WH_COLUMNS[w] for w in reading.words if w in WH_COLUMNS))
     unknown = unexplained(reading)
-    meant = clause != Clause() or steps or camera or period != Period()
+    meant = clause != Clause() or steps or camera or exclusions or period != Period()
     if not (meant or asked or unknown):
         raise AskError(f"nothing is asked in {question!r}: try 'who picked up what'")
     return Question(
@@ -85,6 +87,7 @@ def understand(
         camera=camera,
         since=period.since and period.since.astimezone(UTC),
         until=period.until and period.until.astimezone(UTC),
+        exclusions=exclusions,
         asked=asked,
         form=form,
         order=order,

@@ -118,6 +118,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Exclusion:
+    """What goes on there and then is not meant; None is any camera, or an open time."""
+
+    camera: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def covers(self, camera: str, began: datetime, ended: datetime) -> bool:
+        there = self.camera in (None, camera)
+        early = self.since is not None and ended < self.since
+        late = self.until is not None and began > self.until
+        return there and not early and not late
+
+
+@dataclass(frozen=True)
 class Question:
     """`clause` is what the rows are; each step hangs on the clause before it.
 
@@ -130,6 +145,7 @@ class Question:
     camera: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    exclusions: tuple[Exclusion, ...] = ()  # of the rows
     asked: tuple[str, ...] = ()  # columns that a wh-word asks for
     form: Form = Form.LIST
     order: Order = Order.NEWEST

@@ -89,7 +89,8 @@ def understand_standing(
         )
     if asked.form is Form.NOBODY:
         raise AlertError("that nobody did it is never news: ask who does it")
-    if asked.since is not None or asked.until is not None:
+    times = (asked, *asked.exclusions)
+    if any(time.since is not None or time.until is not None for time in times):
         raise AlertError(
             "it names a time that passes: leave the time out, and set quiet hours if need be"
         )

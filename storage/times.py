@@ -29,15 +29,18 @@ class Period:
     until: datetime | None = None
 
 
-def read_times(reading: Reading, now: datetime, zone: tzinfo) -> Period:
-    """Days and clock times are those of the zone; clock times without a day are the last such."""
+def read_times(
+    reading: Reading, now: datetime, zone: tzinfo, day_asked: Period | None = None
+) -> Period:
+    """Days and clock times are those of the zone; clock times without a day are of `day_asked`, or
+    the last such."""
     local = now.astimezone(zone)
     try:
         recent = _recent(reading, local)
         if recent is not None:
             return recent
         day = _read_day(reading, local)
-        return _read_clock(reading, local, day) or day or Period()
+        return _read_clock(reading, local, day or day_asked) or day or Period()
     except OverflowError:  # the year 1, or 10,000: the words stay unexplained
         return Period()
 

@@ -197,6 +197,8 @@ def test_who_picked_up_what(sessions: sessionmaker[Session], events: list[Intera
         ("how often was a chair picked up", "never", []),
         ("who sat on what on lobby", "1 interaction", [3]),
         ("who sat on what on gate", "nothing found", []),
+        ("what happened but not on lobby", "5 interactions", [5, 4, 2, 1, 0]),
+        ("how often did something happen, not on gate", "once", [3]),
         ("what did gate:0:5 pick up", "1 interaction", [1]),
         ("what did person 5 pick up", "1 interaction", [1]),
         ("what did person 77 pick up", "nothing found", []),

@@ -141,6 +141,27 @@ def test_what_nobody_did_is_yes_or_no_turned_round() -> None:
     assert (step.negated, step.person, step.thing) == (True, Bound.ANY, Bound.ANY)
 
 
+@pytest.mark.parametrize(
+    ("said", "camera", "since"),
+    [
+        ("who held a cup but not at the gate", "gate", None),
+        ("who held a cup not on camera 2", "2", None),
+        ("who held a cup today but not after 2 pm", None, "2026-11-24T14:00"),
+        ("who held a cup today but not before 4 pm", None, "2026-11-24T00:00"),
+        ("who held a cup, not yesterday at the gate", "gate", "2026-11-23T00:00"),
+        ("except yesterday, who held a cup", None, "2026-11-23T00:00"),
+    ],
+)
+def test_places_and_times_can_be_excluded(said: str, camera: str | None, since: str | None) -> None:
+    asked = ask(said)
+    assert asked.answerable, asked.not_understood
+    (excluded,) = asked.exclusions
+    began = since and datetime.fromisoformat(since).replace(tzinfo=BERLIN)
+    assert (excluded.camera, excluded.since) == (camera, began)
+    assert (asked.camera, asked.clause.verbs, asked.steps) == (None, ("hold",), ())
+    assert (asked.since is not None) == ("today" in said)
+
+
 def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() -> None:
     asked = ask("someone sat on a bench and then left without the backpack")
     assert asked.answerable

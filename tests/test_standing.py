@@ -225,6 +225,7 @@ def test_one_that_a_newer_program_saved_does_not_stop_the_others(sessions: Sessi
         ("how often did anyone kick a ball", "count is about the past"),
         ("who picked up a box yesterday", "a time that passes"),
         ("who picked up a box in the last hour", "a time that passes"),
+        ("who picked up a box, not yesterday", "a time that passes"),
         ("who picked up a box after 5 pm", "a time that passes"),
         ("nobody picked up a box", "never news"),
         ("who had the box last", "may change with everything new"),
