@@ -116,20 +116,35 @@ def _read_parts(
         part = read_clause(reading, segment.start, segment.end, names)
         if gone and part == Clause():
             leaves = True
-        elif segment.lacking and leaves and not part.does:
+        elif segment.lacking and leaves and _is_thing(reading, segment, part):
             if clause.does:
-                steps += left_without(part.objects)
+                steps += left_without(part)
             else:
-                clause = replace(clause, verbs=("put down",), objects=part.objects)
+                clause = replace(
+                    clause,
+                    verbs=("put down",),
+                    objects=part.objects,
+                    thing_colour=part.thing_colour,
+                )
                 steps.append(not_taken_again(Bound.SAME))
+        elif segment.lacking and not part.does and not _is_thing(reading, segment, part):
+            reading.doubt(segment.start - 1)
         elif segment.negated and not segment.lacking and not part.does:
             clause, steps = _excluding(clause, steps, part.objects)
+            if not part.objects or part != Clause(objects=part.objects):  # "not in red"
+                reading.doubt(segment.start - 1)
         elif not steps and _contrasts(segment, clause, part):
             contrasts = (*clause.contrasts, *part.verbs, *part.phrases)
             clause = replace(clause, contrasts=contrasts)
         else:
             steps.append(_step(reading, segment, part, steps[-1].clause if steps else clause))
     return clause, steps
+
+
+def _is_thing(reading: Reading, segment: Segment, part: Clause) -> bool:
+    """ "Without the bag", "without it"; not "without person 3"."""
+    said = {reading.words[i] for i in range(segment.start, segment.end)}
+    return part == part.thing and bool(part.objects or said & {"it", "anything", "them"})
 
 
 def _contrasts(segment: Segment, clause: Clause, part: Clause) -> bool:
@@ -152,10 +167,11 @@ def _excluding(
     clause: Clause, steps: list[Step], objects: tuple[str, ...]
 ) -> tuple[Clause, list[Step]]:
     """ "but not from a bottle": of the part before."""
+    before = steps[-1].clause if steps else clause
+    without = replace(before, not_objects=(*before.not_objects, *objects))
     if not steps:
-        return replace(clause, not_objects=objects), steps
-    last = replace(steps[-1], clause=replace(steps[-1].clause, not_objects=objects))
-    return clause, [*steps[:-1], last]
+        return without, steps
+    return clause, [*steps[:-1], replace(steps[-1], clause=without)]
 
 
 def _step(reading: Reading, segment: Segment, part: Clause, before: Clause) -> Step:

@@ -100,6 +100,11 @@ class Clause:
         return bool(worn or self.thing_colour)
 
     @property
+    def thing(self) -> "Clause":
+        """What is said of the thing alone."""
+        return Clause(objects=self.objects, thing_colour=self.thing_colour)
+
+    @property
     def does(self) -> bool:
         """Is it said what they do?"""
         return bool(self.verbs or self.phrases)

@@ -61,6 +61,11 @@ class Reading:
         self.free -= set(places)
         self.meanings.append(Meaning(places, meaning))
 
+    def doubt(self, i: int) -> None:
+        """What was made of the word is not what it says."""
+        self.free.add(i)
+        self.meanings[:] = [meaning for meaning in self.meanings if i not in meaning.places]
+
     def take(self, places: Sequence[int], names: Sequence[str], into: dict[str, int]) -> None:
         into |= dict.fromkeys(names, places[0])
         self.explain(places, " or ".join(names))
@@ -161,8 +166,7 @@ def read_objects(reading: Reading, objects: Collection[str]) -> None:
     for name, i in list(reading.objects.items()):
         if " " not in name and i + 1 in reading.objects.values():  # the colour in "orange cup"
             del reading.objects[name]
-            reading.free.add(i)
-            reading.meanings[:] = [m for m in reading.meanings if m.places != (i,)]
+            reading.doubt(i)
 
 
 def read_camera(reading: Reading, cameras: Collection[str]) -> str | None:

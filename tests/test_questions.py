@@ -162,6 +162,29 @@ def test_places_and_times_can_be_excluded(said: str, camera: str | None, since: 
     assert (asked.since is not None) == ("today" in said)
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "who held a cup but not person 3",
+        "who held a cup but not in red",
+        "who drank but not from a red bottle",
+        "who held a cup but never at the gate",
+        "who sat on a bench and left without person 3",
+        "who held a cup while nobody else",
+    ],
+)
+def test_what_cannot_be_excluded_is_not_left_out(question: str) -> None:
+    assert not ask(question).answerable
+
+
+def test_what_is_left_or_excluded_keeps_its_colour_and_its_company() -> None:
+    put, _ = ask("someone sat on a bench and then left without the red backpack").steps
+    assert put.clause.thing_colour == "red"
+    assert ask("who left without the red backpack").clause.thing_colour == "red"
+    asked = ask("who held something but not a cup and not a box")
+    assert set(asked.clause.not_objects) == {"cup", "box"}
+
+
 def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() -> None:
     asked = ask("someone sat on a bench and then left without the backpack")
     assert asked.answerable
