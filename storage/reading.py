@@ -1,5 +1,6 @@
 """Finding verbs, objects and cameras among the words of a question, one kind after the other."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -170,18 +171,24 @@ def read_objects(reading: Reading, objects: Collection[str]) -> None:
 
 
 def read_camera(reading: Reading, cameras: Collection[str]) -> str | None:
-    """A camera's name, behind a preposition or "camera" where it could also be something else."""
+    """A camera's name, behind a preposition or "camera" where it could also be something else;
+    "front-door" is said as "front door", too."""
     for name in sorted(cameras, key=len, reverse=True):
-        parts = tokens_of(name)
-        for i in range(len(reading.words) - len(parts) + 1):
-            places = list(range(i, i + len(parts)))
+        parts = _parts(tokens_of(name))
+        for i in sorted(reading.free):
             start = i - 1 if reading.before(i) in DETERMINERS else i
-            placed = i == 0 or reading.before(start) in PREPOSITIONS
-            said = reading.words[i : i + len(parts)] == parts and reading.free.issuperset(places)
-            if parts and placed and said:
-                reading.explain(places, f"camera {name}")
-                return name
+            if i and reading.before(start) not in PREPOSITIONS:
+                continue
+            for end in range(i + 1, min(i + len(parts), len(reading.words)) + 1):
+                said = _parts(reading.words[i:end]) == parts
+                if said and reading.free.issuperset(range(i, end)):
+                    reading.explain(range(i, end), f"camera {name}")
+                    return name
     return None
+
+
+def _parts(words: list[str]) -> list[str]:
+    return re.split(r"[\W_]+", " ".join(words))
 
 
 def read_kinds(

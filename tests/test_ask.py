@@ -99,6 +99,13 @@ def test_verbs_and_objects_are_recognised(
     assert understood.answerable
 
 
+@pytest.mark.parametrize("camera", ["front-door", "front_door", "Front Door"])
+@pytest.mark.parametrize("said", ["the front door", "front-door"])
+def test_a_camera_is_said_with_hyphens_or_spaces(camera: str, said: str) -> None:
+    asked = understand(f"who held a cup at {said}", verbs=VERBS, objects=OBJECTS, cameras=[camera])
+    assert (asked.camera, asked.answerable) == (camera, True)
+
+
 def test_wh_words_are_columns_and_places_are_cameras() -> None:
     assert ask("who picked up what").asked == ("who", "what")
     assert ask("when was the bottle picked up").asked == ("time",)
