@@ -34,6 +34,7 @@ from storage.words import (
     PEOPLE,
     PREPOSITIONS,
     PRONOUNS,
+    SEXES,
     Token,
     tokens,
 )
@@ -94,9 +95,9 @@ def understand(
         understood=_spans(told, reading),
         not_understood=tuple(dict.fromkeys(reading.words[i] for i in unknown)),
         absent=tuple(
-            dict.fromkeys(w for w in map(reading.words.__getitem__, unknown) if is_thing(w))
+            dict.fromkeys(w for w in map(reading.words.__getitem__, unknown) if _is_absent(w))
         ),
-        answerable=not unknown or (clause.does and all(_idle(reading, i) for i in unknown)),
+        answerable=not unknown or (clause.does and all(_idle(reading, i, form) for i in unknown)),
     )
 
 
@@ -232,8 +233,15 @@ def _alone(reading: Reading, first: Segment) -> bool:
     return not said & (PEOPLE - {"them"} | set(WH_COLUMNS) | {"how"})
 
 
-def _idle(reading: Reading, i: int) -> bool:
-    """Is the word one of those in front of a thing, as in "the big shiny cup"?"""
+def _is_absent(word: str) -> bool:
+    return word not in PEOPLE and is_thing(word)
+
+
+def _idle(reading: Reading, i: int, form: Form) -> bool:
+    """Is the word one of those in front of a thing, as in "the big shiny cup"? Rows may be shown
+    without looking whether it was a woman, but nothing be counted or affirmed."""
+    if reading.words[i] in SEXES:
+        return form is Form.LIST
     after = next((j for j in range(i, len(reading.words)) if j not in reading.free), i)
     between = set(reading.words[i:after])
     return after in reading.objects.values() and not between & (

@@ -14,6 +14,7 @@ from storage.words import (
     PARTICLES,
     PEOPLE,
     PREPOSITIONS,
+    SEXES,
     VERB_SYNONYMS,
     base_forms,
     singulars,
@@ -64,8 +65,9 @@ class Reading:
 
     def doubt(self, i: int) -> None:
         """What was made of the word is not what it says."""
-        self.free.add(i)
-        self.meanings[:] = [meaning for meaning in self.meanings if i not in meaning.places]
+        wrong = [meaning for meaning in self.meanings if i in meaning.places]
+        self.free.update([i], *(meaning.places for meaning in wrong))
+        self.meanings[:] = [meaning for meaning in self.meanings if meaning not in wrong]
 
     def take(self, places: Sequence[int], names: Sequence[str], into: dict[str, int]) -> None:
         into |= dict.fromkeys(names, places[0])
@@ -198,9 +200,12 @@ def read_kinds(
     like it; with `named` only where "the" or a colour says that a thing is meant."""
     for i in unexplained(reading):
         beside_one = i + 1 in reading.objects.values()  # "tool" in "tool box"
-        if beside_one or not is_thing(reading.words[i]) or (named and not _is_noun(reading, i)):
+        word = reading.words[i]
+        if beside_one or word in PEOPLE or not is_thing(word):
             continue
-        alike = classes_like(reading.words[i], seen) or classes_like(reading.words[i], objects)
+        if named and not _is_noun(reading, i):
+            continue
+        alike = classes_like(word, seen) or classes_like(word, objects)
         if alike is not None:
             reading.objects |= dict.fromkeys(alike.classes, i)
             reading.explain([i], f"{' or '.join(alike.classes)} ({alike.why})")
@@ -218,7 +223,7 @@ def read_nobody(reading: Reading, start: int, end: int) -> bool:
 
 
 def unexplained(reading: Reading) -> list[int]:
-    explained = FILLERS | DETERMINERS | PREPOSITIONS | PEOPLE | ANY_VERB | set(WH_COLUMNS)
+    explained = FILLERS | DETERMINERS | PREPOSITIONS | (PEOPLE - SEXES) | ANY_VERB | set(WH_COLUMNS)
     return [
         i
         for i in sorted(reading.free)

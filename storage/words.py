@@ -93,6 +93,7 @@ PEOPLE = _set(
     "anybody anyone everybody everyone guy he her him man men people person persons she"
     " somebody someone them they woman women"
 )
+SEXES = _set("man men woman women")  # which nothing here can see
 PRONOUNS = _set("he her him she them they")
 DETERMINERS = _set("a an any his her its my some that the their these this those")
 PARTICLES = _set("up down off away out over")

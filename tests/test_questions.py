@@ -185,6 +185,36 @@ def test_what_is_left_or_excluded_keeps_its_colour_and_its_company() -> None:
     assert set(asked.clause.not_objects) == {"cup", "box"}
 
 
+@pytest.mark.parametrize(
+    ("question", "things", "foreign"),
+    [
+        ("who put a cup on a bench", ["cup"], ("bench",)),
+        ("who put it on the bench", [], ("bench",)),
+        ("who sat on a bench with a cup", ["bench"], ("cup",)),
+        ("who took the blue cup off the bench", ["cup"], ("off", "bench")),
+        ("who drank from a bottle on the bench", ["bottle"], ("bench",)),
+        ("who drank from a cup or a bottle", ["cup", "bottle"], ()),
+        ("who drank something from a cup", ["cup"], ()),
+        ("who sat on a bench or held a cup", ["bench", "cup"], ()),
+        ("who threw the box to a person", ["box"], ()),
+    ],
+)
+def test_where_a_thing_was_is_not_what_was_taken(
+    question: str, things: list[str], foreign: tuple[str, ...]
+) -> None:
+    asked = ask(question)
+    assert set(asked.clause.objects) == set(things)
+    assert (asked.not_understood, asked.answerable) == (foreign, not foreign)
+
+
+def test_nothing_is_said_of_men_and_women() -> None:
+    listed = ask("which man held a cup")
+    assert (listed.answerable, listed.not_understood) == (True, ("man",))
+    for question in ("did a woman hold a cup", "how many men held a cup"):
+        assert not ask(question).answerable
+        assert ask(question).absent == ()
+
+
 def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() -> None:
     asked = ask("someone sat on a bench and then left without the backpack")
     assert asked.answerable
