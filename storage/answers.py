@@ -36,7 +36,7 @@ class Answer:
     columns: tuple[str, ...]
     total: int  # moments, counted up to `MOST_COUNTED` + 1
     number: int | None  # for "how many": what is counted
-    yes: bool | None  # for "did anyone"
+    yes: bool | None  # for "did anyone"; for "did nobody" the rows are who did
     complete: bool  # False: only the newest `MOST_COUNTED` candidates were looked at
     summary: str
     understood: tuple[Span, ...]
@@ -76,13 +76,13 @@ def told(question: Question, found: Found) -> Answer:
     columns = _columns(question)
     if question.form is Form.TIMES and question.answerable:
         found.number = found.total
-    asked = question.form is Form.YES_NO and question.answerable
+    asked = question.form in (Form.YES_NO, Form.NOBODY) and question.answerable
     return Answer(
         rows=_rows(found.matches, columns, found.by_chance),
         columns=columns,
         total=found.total,
         number=found.number,
-        yes=found.total > 0 if asked else None,
+        yes=(found.total > 0) is (question.form is Form.YES_NO) if asked else None,
         complete=found.complete,
         summary=_summary(question, found),
         understood=question.understood,
@@ -129,10 +129,11 @@ def _short(form: Form, found: Found) -> str:
         return times
     if form in (Form.PEOPLE, Form.THINGS):
         return f"{found.number or 0:,} ({times})"
-    if found.total == 0:
-        return "no: nothing found" if form is Form.YES_NO else "nothing found"
     moments = "1 interaction" if found.total == 1 else f"{number} interactions"
-    return f"yes: {moments}" if form is Form.YES_NO else moments
+    told = moments if found.total else "nothing found"
+    if form is Form.LIST:
+        return told
+    return f"{'yes' if (found.total > 0) is (form is Form.YES_NO) else 'no'}: {told}"
 
 
 def _columns(question: Question) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def answer(
         found = _longest(matches)
     elif question.order is not Order.NEWEST:
         found = _first(matches)
-    elif asked or question.steps or question.form in (Form.PEOPLE, Form.THINGS):
+    elif asked or question.steps or question.exclusions or _counts_tracks(question.form):
         found = _everything(matches, question.form, limit, offset, asked=asked)
     else:
         found = _listed(session, question, filters, limit, offset)
@@ -114,6 +114,10 @@ def answer(
     found.notes = tuple(retrieval.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     return told(question, found)
+
+
+def _counts_tracks(form: Form) -> bool:
+    return form in (Form.PEOPLE, Form.THINGS)
 
 
 def _first(matches: Matches) -> Found:
@@ -137,7 +141,7 @@ def _everything(matches: Matches, form: Form, limit: int, offset: int, *, asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
     every = _likeliest_first(matches.source.session, every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
-    if form in (Form.PEOPLE, Form.THINGS):
+    if _counts_tracks(form):
         ones = [match.interaction for match in every]
         people = form is Form.PEOPLE
         found.number = len({one.human_track if people else one.object_track for one in ones})

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from storage.attributes import read_dress, read_thing_colour
+from storage.locations import leave_places
 from storage.open_reading import read_open_verbs
 from storage.question import Clause
 from storage.reading import Reading, read_kinds, read_objects, read_verbs
@@ -34,6 +35,7 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     phrases = read_open_verbs(part, start) if names.open else ()
     if names.open:  # what is left is no verb
         read_kinds(part, names.objects, names.seen, named=False)
+    leave_places(part, does=bool(part.verbs or phrases))
     reading.free -= set(range(start, end)) - part.free
     reading.verbs |= part.verbs
     reading.objects |= part.objects

@@ -1,5 +1,6 @@
 """Who has a thing: what "left behind", "handed over" and "left without" mean in events."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from storage.question import Bound, Clause, Relation, Step
@@ -24,9 +25,9 @@ def not_taken_again(person: Bound) -> Step:
     return Step(Relation.THEN, Clause(CUSTODY), None, True, person, Bound.SAME)
 
 
-def left_without(objects: tuple[str, ...]) -> list[Step]:
+def left_without(thing: Clause) -> list[Step]:
     """The person put one down at some time, and did not take it again."""
-    put_down = Clause(("put down",), objects)
+    put_down = replace(thing, verbs=("put down",))
     return [
         Step(Relation.NEAR, put_down, _APART, person=Bound.SAME),
         not_taken_again(Bound.SAME),

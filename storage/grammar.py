@@ -8,12 +8,24 @@ from itertools import pairwise
 
 from storage.clauses import Names, read_clause
 from storage.custody import CUSTODY, left_without, not_taken_again, read_custody, read_leaving
+from storage.exclusions import When, read_period
 from storage.nouns import is_thing
 from storage.politeness import read_politeness
-from storage.question import AskError, Bound, Clause, Form, Order, Question, Relation, Span, Step
-from storage.reading import WH_COLUMNS, Reading, read_camera, unexplained
+from storage.question import (
+    COUNTS,
+    AskError,
+    Bound,
+    Clause,
+    Form,
+    Order,
+    Question,
+    Relation,
+    Span,
+    Step,
+)
+from storage.reading import WH_COLUMNS, Reading, read_camera, read_nobody, unexplained
 from storage.segments import Segment, split
-from storage.times import Period, read_times
+from storage.times import Period
 from storage.words import (
     BASE_OBJECTS,
     BASE_VERBS,
@@ -22,6 +34,7 @@ from storage.words import (
     PEOPLE,
     PREPOSITIONS,
     PRONOUNS,
+    SEXES,
     Token,
     tokens,
 )
@@ -53,14 +66,19 @@ def understand(
     reading = Reading.of([token.word for token in told])
     read_politeness(reading)
     names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, open_verbs, objects)
-    period = Period() if now is None else read_times(reading, now, zone)
+    commas = _behind_commas(question, told)
+    period, exclusions = read_period(reading, commas, When(now, zone, cameras))
     camera = read_camera(reading, cameras)
     said = [reading.words[i] for i in sorted(reading.free)]  # without times and places
-    order = _read_order(reading)
-    clause, steps = _read_parts(reading, split(reading, _behind_commas(question, told)), names)
+    form = _form(said)
+    order = Order.NEWEST if form in COUNTS else _read_order(reading)
+    parts = split(reading, commas)
+    if form in (Form.LIST, Form.YES_NO) and order is Order.NEWEST and _alone(reading, parts[0]):
+        form = Form.NOBODY if read_nobody(reading, parts[0].start, parts[0].end) else form
+    clause, steps = _read_parts(reading, parts, names)
     asked = tuple(dict.fromkeys(WH_COLUMNS[w] for w in reading.words if w in WH_COLUMNS))
     unknown = unexplained(reading)
-    meant = clause != Clause() or steps or camera or period != Period()
+    meant = clause != Clause() or steps or camera or exclusions or period != Period()
     if not (meant or asked or unknown):
         raise AskError(f"nothing is asked in {question!r}: try 'who picked up what'")
     return Question(
@@ -70,15 +88,16 @@ def understand(
         camera=camera,
         since=period.since and period.since.astimezone(UTC),
         until=period.until and period.until.astimezone(UTC),
+        exclusions=exclusions,
         asked=asked,
-        form=_form(said),
+        form=form,
         order=order,
         understood=_spans(told, reading),
         not_understood=tuple(dict.fromkeys(reading.words[i] for i in unknown)),
         absent=tuple(
-            dict.fromkeys(w for w in map(reading.words.__getitem__, unknown) if is_thing(w))
+            dict.fromkeys(w for w in map(reading.words.__getitem__, unknown) if _is_absent(w))
         ),
-        answerable=not unknown or (clause.does and all(_idle(reading, i) for i in unknown)),
+        answerable=not unknown or (clause.does and all(_idle(reading, i, form) for i in unknown)),
     )
 
 
@@ -98,20 +117,35 @@ def _read_parts(
         part = read_clause(reading, segment.start, segment.end, names)
         if gone and part == Clause():
             leaves = True
-        elif segment.lacking and leaves and not part.does:
+        elif segment.lacking and leaves and _is_thing(reading, segment, part):
             if clause.does:
-                steps += left_without(part.objects)
+                steps += left_without(part)
             else:
-                clause = replace(clause, verbs=("put down",), objects=part.objects)
+                clause = replace(
+                    clause,
+                    verbs=("put down",),
+                    objects=part.objects,
+                    thing_colour=part.thing_colour,
+                )
                 steps.append(not_taken_again(Bound.SAME))
+        elif segment.lacking and not part.does and not _is_thing(reading, segment, part):
+            reading.doubt(segment.start - 1)
         elif segment.negated and not segment.lacking and not part.does:
             clause, steps = _excluding(clause, steps, part.objects)
+            if not part.objects or part != Clause(objects=part.objects):  # "not in red"
+                reading.doubt(segment.start - 1)
         elif not steps and _contrasts(segment, clause, part):
             contrasts = (*clause.contrasts, *part.verbs, *part.phrases)
             clause = replace(clause, contrasts=contrasts)
         else:
             steps.append(_step(reading, segment, part, steps[-1].clause if steps else clause))
     return clause, steps
+
+
+def _is_thing(reading: Reading, segment: Segment, part: Clause) -> bool:
+    """ "Without the bag", "without it"; not "without person 3"."""
+    said = {reading.words[i] for i in range(segment.start, segment.end)}
+    return part == part.thing and bool(part.objects or said & {"it", "anything", "them"})
 
 
 def _contrasts(segment: Segment, clause: Clause, part: Clause) -> bool:
@@ -134,15 +168,16 @@ def _excluding(
     clause: Clause, steps: list[Step], objects: tuple[str, ...]
 ) -> tuple[Clause, list[Step]]:
     """ "but not from a bottle": of the part before."""
+    before = steps[-1].clause if steps else clause
+    without = replace(before, not_objects=(*before.not_objects, *objects))
     if not steps:
-        return replace(clause, not_objects=objects), steps
-    last = replace(steps[-1], clause=replace(steps[-1].clause, not_objects=objects))
-    return clause, [*steps[:-1], last]
+        return without, steps
+    return clause, [*steps[:-1], replace(steps[-1], clause=without)]
 
 
 def _step(reading: Reading, segment: Segment, part: Clause, before: Clause) -> Step:
     person, thing = _bounds(reading, segment, part)
-    if segment.negated and not part.objects:
+    if segment.negated and not part.objects and person is Bound.SAME:
         thing = Bound.SAME  # "holding, not carrying"
     if not part.does:
         verbs = CUSTODY if segment.lacking else before.verbs
@@ -156,7 +191,7 @@ def _bounds(reading: Reading, segment: Segment, part: Clause) -> tuple[Bound, Bo
     places = range(segment.start, segment.end)
     words = [reading.words[i] for i in places]
     reading.free -= {i for i in places if reading.words[i] in ("else", "another", "same")}
-    named = [w for w in words if w in PEOPLE - PRONOUNS] and "same" not in words
+    named = [w for w in words if w in PEOPLE - PRONOUNS | {"nobody", "no"}] and "same" not in words
     if named and {"else", "another"} & set(words):
         person = Bound.OTHER
     elif part.human or part.person is not None or named:
@@ -192,8 +227,21 @@ def _form(words: list[str]) -> Form:
     return Form.PEOPLE if set(counted) & PEOPLE else Form.THINGS
 
 
-def _idle(reading: Reading, i: int) -> bool:
-    """Is the word one of those in front of a thing, as in "the big shiny cup"?"""
+def _alone(reading: Reading, first: Segment) -> bool:
+    """Is nobody else asked for? "Who did nobody help" is another question."""
+    said = {reading.words[i] for i in range(first.start, first.end)}
+    return not said & (PEOPLE - {"them"} | set(WH_COLUMNS) | {"how"})
+
+
+def _is_absent(word: str) -> bool:
+    return word not in PEOPLE and is_thing(word)
+
+
+def _idle(reading: Reading, i: int, form: Form) -> bool:
+    """Is the word one of those in front of a thing, as in "the big shiny cup"? Rows may be shown
+    without looking whether it was a woman, but nothing be counted or affirmed."""
+    if reading.words[i] in SEXES:
+        return form is Form.LIST
     after = next((j for j in range(i, len(reading.words)) if j not in reading.free), i)
     between = set(reading.words[i:after])
     return after in reading.objects.values() and not between & (

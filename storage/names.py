@@ -5,11 +5,13 @@ from functools import cache
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from storage.tables import InteractionRow
+from storage.tables import CameraRow, InteractionRow
 
 
 def cameras(session: Session) -> list[str]:
-    return distinct(session, InteractionRow.camera)
+    """Those of runs, too, that have seen nothing yet."""
+    watched = session.scalars(select(CameraRow.name))
+    return sorted({*distinct(session, InteractionRow.camera), *watched})
 
 
 def verbs_seen(session: Session) -> list[str]:

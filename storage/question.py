@@ -20,6 +20,10 @@ class Form(StrEnum):
     PEOPLE = "people"  # how many different ones
     THINGS = "things"
     YES_NO = "yes or no"
+    NOBODY = "yes if nobody"
+
+
+COUNTS = (Form.TIMES, Form.PEOPLE, Form.THINGS)  # of the first or the last there is one
 
 
 class Order(StrEnum):
@@ -96,6 +100,11 @@ class Clause:
         return bool(worn or self.thing_colour)
 
     @property
+    def thing(self) -> "Clause":
+        """What is said of the thing alone."""
+        return Clause(objects=self.objects, thing_colour=self.thing_colour)
+
+    @property
     def does(self) -> bool:
         """Is it said what they do?"""
         return bool(self.verbs or self.phrases)
@@ -114,6 +123,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Exclusion:
+    """What goes on there and then is not meant; None is any camera, or an open time."""
+
+    camera: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def covers(self, camera: str, began: datetime, ended: datetime) -> bool:
+        there = self.camera in (None, camera)
+        early = self.since is not None and ended < self.since
+        late = self.until is not None and began > self.until
+        return there and not early and not late
+
+
+@dataclass(frozen=True)
 class Question:
     """`clause` is what the rows are; each step hangs on the clause before it.
 
@@ -126,6 +150,7 @@ class Question:
     camera: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    exclusions: tuple[Exclusion, ...] = ()  # of the rows
     asked: tuple[str, ...] = ()  # columns that a wh-word asks for
     form: Form = Form.LIST
     order: Order = Order.NEWEST

@@ -1,5 +1,6 @@
 """Finding verbs, objects and cameras among the words of a question, one kind after the other."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from storage.words import (
     PARTICLES,
     PEOPLE,
     PREPOSITIONS,
+    SEXES,
     VERB_SYNONYMS,
     base_forms,
     singulars,
@@ -60,6 +62,12 @@ class Reading:
         places = tuple(places)
         self.free -= set(places)
         self.meanings.append(Meaning(places, meaning))
+
+    def doubt(self, i: int) -> None:
+        """What was made of the word is not what it says."""
+        wrong = [meaning for meaning in self.meanings if i in meaning.places]
+        self.free.update([i], *(meaning.places for meaning in wrong))
+        self.meanings[:] = [meaning for meaning in self.meanings if meaning not in wrong]
 
     def take(self, places: Sequence[int], names: Sequence[str], into: dict[str, int]) -> None:
         into |= dict.fromkeys(names, places[0])
@@ -161,23 +169,28 @@ def read_objects(reading: Reading, objects: Collection[str]) -> None:
     for name, i in list(reading.objects.items()):
         if " " not in name and i + 1 in reading.objects.values():  # the colour in "orange cup"
             del reading.objects[name]
-            reading.free.add(i)
-            reading.meanings[:] = [m for m in reading.meanings if m.places != (i,)]
+            reading.doubt(i)
 
 
 def read_camera(reading: Reading, cameras: Collection[str]) -> str | None:
-    """A camera's name, behind a preposition or "camera" where it could also be something else."""
+    """A camera's name, behind a preposition or "camera" where it could also be something else;
+    "front-door" is said as "front door", too."""
     for name in sorted(cameras, key=len, reverse=True):
-        parts = tokens_of(name)
-        for i in range(len(reading.words) - len(parts) + 1):
-            places = list(range(i, i + len(parts)))
+        parts = _parts(tokens_of(name))
+        for i in sorted(reading.free):
             start = i - 1 if reading.before(i) in DETERMINERS else i
-            placed = i == 0 or reading.before(start) in PREPOSITIONS
-            said = reading.words[i : i + len(parts)] == parts and reading.free.issuperset(places)
-            if parts and placed and said:
-                reading.explain(places, f"camera {name}")
-                return name
+            if i and reading.before(start) not in PREPOSITIONS:
+                continue
+            for end in range(i + 1, min(i + len(parts), len(reading.words)) + 1):
+                said = _parts(reading.words[i:end]) == parts
+                if said and reading.free.issuperset(range(i, end)):
+                    reading.explain(range(i, end), f"camera {name}")
+                    return name
     return None
+
+
+def _parts(words: list[str]) -> list[str]:
+    return re.split(r"[\W_]+", " ".join(words))
 
 
 def read_kinds(
@@ -187,16 +200,30 @@ def read_kinds(
     like it; with `named` only where "the" or a colour says that a thing is meant."""
     for i in unexplained(reading):
         beside_one = i + 1 in reading.objects.values()  # "tool" in "tool box"
-        if beside_one or not is_thing(reading.words[i]) or (named and not _is_noun(reading, i)):
+        word = reading.words[i]
+        if beside_one or word in PEOPLE or not is_thing(word):
             continue
-        alike = classes_like(reading.words[i], seen) or classes_like(reading.words[i], objects)
+        if named and not _is_noun(reading, i):
+            continue
+        alike = classes_like(word, seen) or classes_like(word, objects)
         if alike is not None:
             reading.objects |= dict.fromkeys(alike.classes, i)
             reading.explain([i], f"{' or '.join(alike.classes)} ({alike.why})")
 
 
+def read_nobody(reading: Reading, start: int, end: int) -> bool:
+    """Does a part say that nobody did it? Explains the words."""
+    for i in range(start, end):
+        places = [i, i + 1] if reading.words[i : i + 2] == ["no", "one"] else [i]
+        said = len(places) == 2 or reading.words[i] == "nobody"
+        if said and places[-1] < end and reading.free.issuperset(places):
+            reading.explain(places, "not anybody")
+            return True
+    return False
+
+
 def unexplained(reading: Reading) -> list[int]:
-    explained = FILLERS | DETERMINERS | PREPOSITIONS | PEOPLE | ANY_VERB | set(WH_COLUMNS)
+    explained = FILLERS | DETERMINERS | PREPOSITIONS | (PEOPLE - SEXES) | ANY_VERB | set(WH_COLUMNS)
     return [
         i
         for i in sorted(reading.free)

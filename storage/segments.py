@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from storage.question import AskError, Relation
-from storage.reading import Reading
+from storage.reading import Reading, read_nobody
 from storage.times import read_duration
 
 MOST_SEGMENTS = 5
@@ -54,7 +54,7 @@ def split(reading: Reading, commas: frozenset[int]) -> list[Segment]:
             continue
         found.append(connector)
         i = connector.end
-    found = _later(reading, found)
+    found = _nobody(reading, _later(reading, found))
     if len(found) >= MOST_SEGMENTS:
         raise AskError(f"the question has more than {MOST_SEGMENTS} parts: ask for fewer at once")
     limits = _trailing_limits(reading, found)
@@ -116,6 +116,15 @@ def _later(reading: Reading, found: list[_Connector]) -> list[_Connector]:
             connector = replace(connector, relation=Relation.THEN)
         told.append(connector)
     return told
+
+
+def _nobody(reading: Reading, found: list[_Connector]) -> list[_Connector]:
+    """ "while nobody ...": the part turned round."""
+    ends = [*(connector.start for connector in found[1:]), len(reading.words)]
+    return [
+        replace(c, negated=True) if not c.negated and read_nobody(reading, c.end, end) else c
+        for c, end in zip(found, ends, strict=False)
+    ]
 
 
 def _trailing_limits(reading: Reading, found: list[_Connector]) -> list[timedelta | None]:

@@ -90,8 +90,13 @@ class Matches:
                 self._all_seen = False
                 return
             seen += len(page)
+            page = [one for one in page if not self._excluded(one)]
             held = _holding(self.source, page, self._question.steps, camera)
             yield from (Match(one, held[one.id]) for one in page if one.id in held)
+
+    def _excluded(self, one: Interaction) -> bool:
+        excluded = self._question.exclusions
+        return any(part.covers(one.camera, one.started_at, one.ended_at) for part in excluded)
 
 
 def _holding(

@@ -13,13 +13,12 @@ from storage.channels import Channel
 from storage.database import ReadSession
 from storage.grammar import understand
 from storage.names import cameras, object_classes_seen, verbs_seen
-from storage.question import Form, Order, Question, Relation, missing
+from storage.question import COUNTS, Form, Order, Question, Relation, missing
 from storage.quiet import AlertError, QuietHours
 
 MOST_CHANNELS = 10
 _QUESTION = TypeAdapter(Question)
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
-_COUNTS = (Form.TIMES, Form.PEOPLE, Form.THINGS)
 
 
 @dataclass(frozen=True)
@@ -84,11 +83,14 @@ def understand_standing(
     )
     if not asked.answerable:
         raise AlertError(missing(asked.not_understood, asked.absent))
-    if asked.form in _COUNTS:
+    if asked.form in COUNTS:
         raise AlertError(
             "a count is about the past: ask who did it, and count the alerts (or `stream ask`)"
         )
-    if asked.since is not None or asked.until is not None:
+    if asked.form is Form.NOBODY:
+        raise AlertError("that nobody did it is never news: ask who does it")
+    times = (asked, *asked.exclusions)
+    if any(time.since is not None or time.until is not None for time in times):
         raise AlertError(
             "it names a time that passes: leave the time out, and set quiet hours if need be"
         )

@@ -29,15 +29,18 @@ class Period:
     until: datetime | None = None
 
 
-def read_times(reading: Reading, now: datetime, zone: tzinfo) -> Period:
-    """Days and clock times are those of the zone; clock times without a day are the last such."""
+def read_times(
+    reading: Reading, now: datetime, zone: tzinfo, day_asked: Period | None = None
+) -> Period:
+    """Days and clock times are those of the zone; clock times without a day are of `day_asked`, or
+    the last such."""
     local = now.astimezone(zone)
     try:
         recent = _recent(reading, local)
         if recent is not None:
             return recent
         day = _read_day(reading, local)
-        return _read_clock(reading, local, day) or day or Period()
+        return _read_clock(reading, local, day or day_asked) or day or Period()
     except OverflowError:  # the year 1, or 10,000: the words stay unexplained
         return Period()
 
@@ -103,9 +106,10 @@ def _day_at(words: list[str], i: int, local: datetime) -> tuple[Period, int] | N
         return _part(today, _PARTS.get(after, (18, 24)), zone), i + (1 if word == "tonight" else 2)
     if word == "last" and after == "night":
         return _part(today - timedelta(days=1), (18, 30), zone), i + 2
-    if word in _WEEKDAYS:
-        back = (today.weekday() - _WEEKDAYS.index(word) - 1) % 7 + 1
-        return _part(today - timedelta(days=back), (0, 24), zone), i + 1
+    named = after if word == "last" else word  # "last monday" is "monday"
+    if named in _WEEKDAYS:
+        back = (today.weekday() - _WEEKDAYS.index(named) - 1) % 7 + 1
+        return _part(today - timedelta(days=back), (0, 24), zone), i + (2 if word == "last" else 1)
     found = _date_at(words, i, today)
     return None if found is None else (_part(found[0], (0, 24), zone), found[1])
 
@@ -163,13 +167,28 @@ def _between(
     second = None if late is None else _clock_at(words, late + 1)
     if late is None or second is None:
         return None
-    half = "pm" if second[0].hour >= 12 else "am"
-    first = _clock_at(words, i + 1) or _clock_at([words[i + 1] + half], 0)
+    first = _first_clock(words[i + 1 : late], words[late + 1 : second[1]], second[0])
     if first is None:
         return None
-    since = _on(first[0], local, base)
+    since = _on(first, local, base)
     until = datetime.combine(since.date(), second[0], since.tzinfo)
     return Period(since, until if until >= since else until + timedelta(days=1)), second[1]
+
+
+def _first_clock(said: list[str], said_second: list[str], second: time) -> time | None:
+    """ "11" of "between 11 and 1 pm" is in the half of the day that makes the time the shorter."""
+    halves = ["", "am", "pm"]
+    if len(said) > 1 or not said[0][-1].isdecimal():
+        halves = [*said[1:], ""][:1]
+    elif re.fullmatch(r"\d{1,2}[:.]\d\d", said_second[-1], re.ASCII):
+        halves = [""]  # "between 9 and 17:30"
+    hour = f"{said[0]}:00" if said[0].isdecimal() else said[0]
+    found = [told[0] for half in halves if (told := _clock_at([hour + half], 0)) is not None]
+    return min(found, key=lambda clock: (_minutes(second) - _minutes(clock)) % 1440, default=None)
+
+
+def _minutes(clock: time) -> int:
+    return 60 * clock.hour + clock.minute
 
 
 def _one_clock(

@@ -90,9 +90,10 @@ def _set(words: str) -> frozenset[str]:
 
 ANY_VERB = _set("do did does done doing happen interact touch use go")
 PEOPLE = _set(
-    "anybody anyone everybody everyone guy he her him man men nobody people person persons she"
+    "anybody anyone everybody everyone guy he her him man men people person persons she"
     " somebody someone them they woman women"
 )
+SEXES = _set("man men woman women")  # which nothing here can see
 PRONOUNS = _set("he her him she them they")
 DETERMINERS = _set("a an any his her its my some that the their these this those")
 PARTICLES = _set("up down off away out over")
@@ -119,8 +120,8 @@ WORN_ABOVE = _set("blouse coat hoodie jacket jumper pullover shirt sweater tshir
 WORN_BELOW = _set("jeans pants shorts skirt trousers")
 # They turn a question round or order it: leaving one out would answer another question.
 OPERATORS = _set(
-    "after again before else except fewer first least less longest more most never no not nothing"
-    " only since than then until while without"
+    "after again before besides both but else except fewer first least less longest more most"
+    " neither never no nobody none nor not nothing only since than then until while without"
 )
 
 

@@ -10,6 +10,7 @@ from models.speech import BundleSpeech
 from storage.ask import LESS_SURE, Answer, OpenVerbs, answer, understand_stored
 from storage.database import make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
+from storage.zones import local_zone
 
 
 def answer_question(
@@ -25,10 +26,9 @@ def answer_question(
     try:
         bring_up_to_date(engine, settings.backups)
         with make_sessions(engine)() as session:
-            now = datetime.now(UTC).astimezone()  # where who asks is
             known = replace(open_verbs(settings), per_day=per_day)
             asked = understand_stored(
-                session, question, now=now, zone=now.tzinfo or UTC, open_verbs=known
+                session, question, now=datetime.now(UTC), zone=local_zone(), open_verbs=known
             )
             return answer(
                 session, asked, since=since, camera=camera, open_verbs=known, less_sure=LESS_SURE

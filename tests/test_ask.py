@@ -99,6 +99,13 @@ def test_verbs_and_objects_are_recognised(
     assert understood.answerable
 
 
+@pytest.mark.parametrize("camera", ["front-door", "front_door", "Front Door"])
+@pytest.mark.parametrize("said", ["the front door", "front-door"])
+def test_a_camera_is_said_with_hyphens_or_spaces(camera: str, said: str) -> None:
+    asked = understand(f"who held a cup at {said}", verbs=VERBS, objects=OBJECTS, cameras=[camera])
+    assert (asked.camera, asked.answerable) == (camera, True)
+
+
 def test_wh_words_are_columns_and_places_are_cameras() -> None:
     assert ask("who picked up what").asked == ("who", "what")
     assert ask("when was the bottle picked up").asked == ("time",)
@@ -191,10 +198,14 @@ def test_who_picked_up_what(sessions: sessionmaker[Session], events: list[Intera
         ("who picked up the box", "1 interaction", [0]),
         ("did anyone kick a ball", "yes: 1 interaction", [4]),
         ("did anyone ride a bottle", "no: nothing found", []),
+        ("did nobody kick a ball", "no: 1 interaction", [4]),
+        ("did no one ride a bottle", "yes: nothing found", []),
         ("how many cups were put down", "1 (once)", [2]),
         ("how often was a chair picked up", "never", []),
         ("who sat on what on lobby", "1 interaction", [3]),
         ("who sat on what on gate", "nothing found", []),
+        ("what happened but not on lobby", "5 interactions", [5, 4, 2, 1, 0]),
+        ("how often did something happen, not on gate", "once", [3]),
         ("what did gate:0:5 pick up", "1 interaction", [1]),
         ("what did person 5 pick up", "1 interaction", [1]),
         ("what did person 77 pick up", "nothing found", []),

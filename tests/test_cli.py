@@ -293,6 +293,16 @@ def test_a_question_is_answered_as_csv_and_json(cli: Cli, tmp_path: Path) -> Non
     assert "not understood: frobnicated" in err
 
 
+def test_a_day_of_summer_is_of_summer_time_all_the_year(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    for day, name in (("1 july", "CEST"), ("1 january", "CET")):
+        url = f"sqlite:///{tmp_path / 'empty.db'}"
+        code, out, err = cli("ask", f"what happened on {day}", "--database", url)
+        assert (code, f"00:00:00 {name}" in out + err) == (0, True), out + err
+
+
 def test_the_api_is_started_with_a_token_of_its_own(tmp_path: Path) -> None:
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -48,6 +48,8 @@ def test_a_question_with_everything() -> None:
         ("this morning", "2026-11-24T00:00", "2026-11-24T12:00"),
         ("yesterday evening", "2026-11-23T18:00", "2026-11-24T00:00"),
         ("on monday", "2026-11-23T00:00", "2026-11-24T00:00"),
+        ("last monday", "2026-11-23T00:00", "2026-11-24T00:00"),
+        ("on the last tuesday", "2026-11-17T00:00", "2026-11-18T00:00"),
         ("on tuesday", "2026-11-17T00:00", "2026-11-18T00:00"),
         ("on 2026-11-20", "2026-11-20T00:00", "2026-11-21T00:00"),
         ("on 25 october", "2026-10-25T00:00", "2026-10-26T00:00"),  # 25 hours long
@@ -55,6 +57,12 @@ def test_a_question_with_everything() -> None:
         ("at 2 pm", "2026-11-24T14:00", "2026-11-24T15:00"),
         ("at 14:05", "2026-11-24T14:05", "2026-11-24T14:06"),
         ("between 1 and 2:30 pm", "2026-11-24T13:00", "2026-11-24T14:30"),
+        ("between 11 and 1 pm", "2026-11-24T11:00", "2026-11-24T13:00"),
+        ("between 3:30 and 4 pm", "2026-11-23T15:30", "2026-11-23T16:00"),
+        ("between 9 and 17:30", "2026-11-24T09:00", "2026-11-24T17:30"),
+        ("between 10 and 2 am", "2026-11-23T22:00", "2026-11-24T02:00"),
+        ("between 9 and noon", "2026-11-24T09:00", "2026-11-24T12:00"),
+        ("between 9 pm and midnight", "2026-11-23T21:00", "2026-11-24T00:00"),
         ("after 10 pm", "2026-11-23T22:00", None),
         ("since yesterday", "2026-11-23T00:00", None),
         ("before noon", None, "2026-11-24T12:00"),
@@ -73,6 +81,7 @@ def test_times_are_those_of_who_asks(said: str, since: str | None, until: str | 
 
     assert asked.since == utc(since)
     end = utc(until)
+    assert asked.order is Order.NEWEST
     assert end is None or asked.until in (end, end - timedelta(microseconds=1))
     assert (end is None) == (asked.until is None)
 
@@ -121,6 +130,91 @@ def test_negation_order_and_counts() -> None:
     assert ask("how often was a cup held").form is Form.TIMES
 
 
+def test_what_nobody_did_is_yes_or_no_turned_round() -> None:
+    for question in ("did nobody pick up the box", "nobody picked up the box today"):
+        asked = ask(question)
+        assert (asked.form, asked.answerable) == (Form.NOBODY, True)
+        assert (asked.clause.verbs, asked.clause.objects) == (("pick up",), ("box",))
+    (step,) = ask("who put down a box and then nobody else picked it up").steps
+    assert (step.negated, step.person, step.thing) == (True, Bound.OTHER, Bound.SAME)
+    (step,) = ask("who put down a box while no one kicked a cup").steps
+    assert (step.negated, step.person, step.thing) == (True, Bound.ANY, Bound.ANY)
+
+
+@pytest.mark.parametrize(
+    ("said", "camera", "since"),
+    [
+        ("who held a cup but not at the gate", "gate", None),
+        ("who held a cup not on camera 2", "2", None),
+        ("who held a cup today but not after 2 pm", None, "2026-11-24T14:00"),
+        ("who held a cup today but not before 4 pm", None, "2026-11-24T00:00"),
+        ("who held a cup, not yesterday at the gate", "gate", "2026-11-23T00:00"),
+        ("except yesterday, who held a cup", None, "2026-11-23T00:00"),
+    ],
+)
+def test_places_and_times_can_be_excluded(said: str, camera: str | None, since: str | None) -> None:
+    asked = ask(said)
+    assert asked.answerable, asked.not_understood
+    (excluded,) = asked.exclusions
+    began = since and datetime.fromisoformat(since).replace(tzinfo=BERLIN)
+    assert (excluded.camera, excluded.since) == (camera, began)
+    assert (asked.camera, asked.clause.verbs, asked.steps) == (None, ("hold",), ())
+    assert (asked.since is not None) == ("today" in said)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "who held a cup but not person 3",
+        "who held a cup but not in red",
+        "who drank but not from a red bottle",
+        "who held a cup but never at the gate",
+        "who sat on a bench and left without person 3",
+        "who held a cup while nobody else",
+    ],
+)
+def test_what_cannot_be_excluded_is_not_left_out(question: str) -> None:
+    assert not ask(question).answerable
+
+
+def test_what_is_left_or_excluded_keeps_its_colour_and_its_company() -> None:
+    put, _ = ask("someone sat on a bench and then left without the red backpack").steps
+    assert put.clause.thing_colour == "red"
+    assert ask("who left without the red backpack").clause.thing_colour == "red"
+    asked = ask("who held something but not a cup and not a box")
+    assert set(asked.clause.not_objects) == {"cup", "box"}
+
+
+@pytest.mark.parametrize(
+    ("question", "things", "foreign"),
+    [
+        ("who put a cup on a bench", ["cup"], ("bench",)),
+        ("who put it on the bench", [], ("bench",)),
+        ("who sat on a bench with a cup", ["bench"], ("cup",)),
+        ("who took the blue cup off the bench", ["cup"], ("off", "bench")),
+        ("who drank from a bottle on the bench", ["bottle"], ("bench",)),
+        ("who drank from a cup or a bottle", ["cup", "bottle"], ()),
+        ("who drank something from a cup", ["cup"], ()),
+        ("who sat on a bench or held a cup", ["bench", "cup"], ()),
+        ("who threw the box to a person", ["box"], ()),
+    ],
+)
+def test_where_a_thing_was_is_not_what_was_taken(
+    question: str, things: list[str], foreign: tuple[str, ...]
+) -> None:
+    asked = ask(question)
+    assert set(asked.clause.objects) == set(things)
+    assert (asked.not_understood, asked.answerable) == (foreign, not foreign)
+
+
+def test_nothing_is_said_of_men_and_women() -> None:
+    listed = ask("which man held a cup")
+    assert (listed.answerable, listed.not_understood) == (True, ("man",))
+    for question in ("did a woman hold a cup", "how many men held a cup"):
+        assert not ask(question).answerable
+        assert ask(question).absent == ()
+
+
 def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() -> None:
     asked = ask("someone sat on a bench and then left without the backpack")
     assert asked.answerable
@@ -139,6 +233,12 @@ def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() ->
         "who held a cup on 0001-01-01",
         "who did not hold a cup",
         "who held a cup at the moon",
+        "how many people held a cup last",
+        "which box did nobody pick up",
+        "how many cups did nobody hold",
+        "who held neither a cup nor a box",
+        "who held anything but a cup",
+        "how often was the first cup held",
     ],
 )
 def test_a_time_or_place_that_is_none_is_not_left_out(question: str) -> None:

@@ -201,6 +201,7 @@ def test_cameras_are_known_by_their_newest_source(both: sessionmaker[Session]) -
         for source, time in (("rtsp://old", NOON), ("rtsp://new", later)):
             start_run(session, sources={"a": source}, bundle="x", config="y", started_at=time)
     with both() as session:
+        assert cameras(session) == ["a"], "it can be asked for before it has seen anything"
         (row,) = session.scalars(select(CameraRow))
         found = row.name, row.source, row.first_run_at, row.last_run_at
         assert found == ("a", "rtsp://new", NOON, later)

@@ -13,6 +13,7 @@ from dashboard import reads
 from storage.ask import OpenVerbs
 from storage.certainty import PER_DAY
 from storage.errors import StorageError
+from storage.zones import local_zone
 
 EXAMPLES = ("who picked up what", "who put down what", "who held a cup", "did anyone kick a ball")
 PERIODS = {
@@ -34,7 +35,7 @@ def render(url: str, media: str, known: OpenVerbs | None = None) -> None:
         _welcome(url)
         return
     try:
-        now = datetime.now(UTC).replace(microsecond=0).astimezone()
+        now = datetime.now(local_zone()).replace(microsecond=0)
         per_day = float(st.session_state.get("per_day", PER_DAY))
         asked = partial(reads.ask, url, media, question, since, camera, now)
         reply = asked(per_day=per_day, _open_verbs=known)
