@@ -2,19 +2,24 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from storage.certainty import (
-    Chance,
-    Floats,
-    find_moments,
-    fit_chance,
-    watched,
-    without_true,
-)
+from storage.certainty import Chance, Floats, find_moments, fit_chance, without_true
 from storage.vector_rows import VectorScores
 
 APART = 10.0  # seconds: nearer sightings of a pair are one moment
+
+
+@dataclass(frozen=True, eq=False)
+class Null:
+    """Scores of a question where it did not happen; `chance` is None where there are too few."""
+
+    moments: int  # that were looked at
+    chance: Chance | None
+
+
+def fit_null(every: VectorScores, beliefs: Floats, seconds: float) -> Null:
+    """From the smoothed log-odds (N,) of what was stored in so many seconds of watching."""
+    scores = beliefs[find_moments(beliefs, every.pair, every.seconds, APART)]
+    return Null(len(scores), fit_chance(without_true(scores), seconds))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +42,6 @@ class Judgement:
         return f"{self.phrase}: {often}"
 
 
-def judge(phrase: str, every: VectorScores, beliefs: Floats, *, per_day: float) -> Judgement:
-    """From the smoothed log-odds (N,) of all that the cameras have stored."""
-    scores = beliefs[find_moments(beliefs, every.pair, every.seconds, APART)]
-    names = np.array([human.rsplit(":", 2)[0] for human, _ in every.pairs])
-    cameras = np.unique(names, return_inverse=True)[1][every.pair] if len(names) else every.pair
-    chance = fit_chance(without_true(scores), watched(every.seconds, cameras))
-    threshold = 0.0 if chance is None else chance.threshold(per_day)
-    return Judgement(phrase, every.bundle, per_day, len(scores), chance, threshold)
+def judge(phrase: str, bundle: str, null: Null, *, per_day: float) -> Judgement:
+    threshold = 0.0 if null.chance is None else null.chance.threshold(per_day)
+    return Judgement(phrase, bundle, per_day, null.moments, null.chance, threshold)

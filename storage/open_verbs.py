@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import logit
 from sqlalchemy.orm import Session
 
 from storage.chances import Judgement, judge
 from storage.filters import Filters
 from storage.interactions import Interaction
+from storage.null_scores import nulls
 from storage.question import Clause
 from storage.speech import MOTION, OpenVerbs
 from storage.told_windows import order_of, told
@@ -23,7 +23,7 @@ from storage.vector_rows import (
     count_vectors,
     score_vectors,
 )
-from storage.windows import find_windows, least_evidence, smoothed
+from storage.windows import find_windows, least_evidence
 
 MOST_MOMENTS = 10_000  # of one verb
 _WEAK = 0.1  # belief from which a moment that was not told is shown as less sure
@@ -146,22 +146,16 @@ class Retrieval:
         return None if judgement is None or judgement.chance is None else judgement.threshold
 
     def _judge(self, asked: Asked, prototypes: Floats, filters: Filters) -> None:
-        """Against all that these cameras have stored of such things, at whatever time."""
+        """Against what these cameras have stored of such things, at whatever time."""
         assert self._how is not None
         missing = [p for p in asked.phrases if (asked.bundle, p) not in self.judgements]
         if self._weaker or self._how.per_day is None or not missing:
             return
-        near: Filters = {
-            "camera": filters.get("camera"),
-            "object_classes": filters.get("object_classes"),
-        }
         rows = prototypes[[asked.phrases.index(phrase) for phrase in missing]]
-        every = score_vectors(self._session, asked.bundle, rows, near)
-        for column, phrase in enumerate(missing):
-            beliefs = self._smoothed(every, self._evidence(every, every.logits[:, column], phrase))
-            self.judgements[asked.bundle, phrase] = judge(
-                phrase, every, beliefs, per_day=self._how.per_day
-            )
+        known = nulls(self._session, self._how, asked.bundle, missing, rows, filters)
+        for phrase, null in zip(missing, known, strict=True):
+            judgement = judge(phrase, asked.bundle, null, per_day=self._how.per_day)
+            self.judgements[asked.bundle, phrase] = judgement
 
     def _note_chance(self, bundle: str, phrase: str, found: Sequence[Interaction]) -> None:
         judgement = self.judgements.get((bundle, phrase))
@@ -189,26 +183,14 @@ class Retrieval:
 
         They are 0 at the score that is reached by chance as often as was chosen.
         """
-        logits, others = scores.logits[:, column], scores.logits[:, len(asked.phrases) :]
-        beliefs = self._smoothed(scores, self._evidence(scores, logits, asked.phrases[column]))
-        beliefs = beliefs - (self._threshold(scores.bundle, asked.phrases[column]) or 0.0)
+        assert self._how is not None
+        bundle, phrase, count = asked.bundle, asked.phrases[column], len(asked.phrases)
+        logits, others = scores.logits[:, column], scores.logits[:, count:]
+        beliefs = self._how.believed(scores, self._how.evidence(bundle, phrase, logits))
+        beliefs = beliefs - (self._threshold(bundle, phrase) or 0.0)
         if others.shape[1] == 0:
             return beliefs
-        exceeds = self._evidence(
-            scores, logits - others.max(axis=1), asked.phrases[column], biased=False
-        )
-        contrasted: Floats = np.minimum(beliefs, self._smoothed(scores, exceeds))
+        more = logits - others.max(axis=1)
+        exceeds = self._how.evidence(bundle, phrase, more, biased=False)
+        contrasted: Floats = np.minimum(beliefs, self._how.believed(scores, exceeds))
         return contrasted
-
-    def _evidence(
-        self, scores: VectorScores, logits: Floats, phrase: str, *, biased: bool = True
-    ) -> Floats:
-        assert self._how is not None
-        scale, bias = self._how.speaks.calibration(scores.bundle, phrase)
-        evidence: Floats = scale * logits + (bias if biased else 0.0)
-        return evidence
-
-    def _smoothed(self, scores: VectorScores, evidence: Floats) -> npt.NDArray[np.float64]:
-        assert self._how is not None
-        smoothing, every = self._how.smoothing(scores.bundle), self._how.every.total_seconds()
-        return smoothed(scores.pair, scores.seconds, evidence, smoothing, every)

@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from storage.interactions import PICK_UP, PUT_DOWN
 from storage.smoothing import VerbSmoothing
-from storage.vector_rows import Floats
+from storage.vector_rows import Floats, VectorScores
+from storage.windows import smoothed
 from storage.words import gerund
 
 _SENTENCE = "a photo of a person {} an object"
@@ -70,6 +74,17 @@ class OpenVerbs:
 
     def smoothing(self, bundle: str) -> VerbSmoothing:
         return VerbSmoothing(**{**self.speaks.smoothing(bundle), **self.changed})
+
+    def evidence(self, bundle: str, phrase: str, logits: Floats, *, biased: bool = True) -> Floats:
+        """Logits (N,) of a verb -> log-odds."""
+        scale, bias = self.speaks.calibration(bundle, phrase)
+        found: Floats = scale * logits + (bias if biased else 0.0)
+        return found
+
+    def believed(self, scores: VectorScores, evidence: Floats) -> npt.NDArray[np.float64]:
+        """Log-odds (N,) at the rows of the scores -> smoothed ones."""
+        smoothing, every = self.smoothing(scores.bundle), self.every.total_seconds()
+        return smoothed(scores.pair, scores.seconds, evidence, smoothing, every)
 
 
 def sentence_pattern(sentences: Mapping[str, str]) -> str:

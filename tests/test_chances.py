@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from dashboard.api import make_api
+from storage.ask import Answer, answer
+from storage.certainty import DAY
 from storage.database import make_engine, make_sessions, upgrade
+from storage.null_scores import find_stretches
 from storage.open_verbs import Retrieval
 from storage.pair_vectors import PairVector
-from storage.question import Clause
+from storage.question import Clause, Question
 from storage.repository import add_interactions
 from storage.speech import OpenVerbs
 from storage.track_rows import add_pair_vectors
-from storage.vector_rows import Floats
+from storage.vector_rows import Floats, count_vectors
 from stream.cli import app
 from tests.test_interactions import NOON, make_interaction
 
@@ -30,6 +34,20 @@ DAYS, A_DAY = 4, 1500  # moments
 BUNDLE = "b"
 JUGGLE = Clause(phrases=("juggle",))
 DIRECTION = np.array([1.0, 0, 0, 0], np.float32)
+MOMENT = PairVector(
+    camera="gate",
+    moment="sample",
+    human_track="gate:0:1",
+    object_track="gate:0:2",
+    object_class="ball",
+    taken_at=NOON,
+    media_time=0.0,
+    human_box=(0, 0, 10, 20),
+    object_box=(5, 5, 9, 9),
+    bundle=BUNDLE,
+    interaction=None,
+    vector=5 * DIRECTION.astype(np.float16),
+)
 
 
 class Speech:
@@ -54,25 +72,30 @@ class Speech:
         return {}
 
 
-def store(sessions: sessionmaker[Session], seed: int, number: int, true: int = 0) -> None:
-    """Moments of as many pairs, spread over the days; the first ones are juggling."""
+def store(
+    sessions: sessionmaker[Session],
+    seed: int,
+    number: int,
+    true: int = 0,
+    *,
+    days: int = DAYS,
+    visit: float = DAY,
+) -> None:
+    """Moments of as many pairs, spread over the days before noon, on each over the last seconds of
+    a visit; the first ones are juggling."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(number, 4)).astype(np.float16)
     values[:true, 0] = 8 + np.arange(true)
     order = rng.permutation(number)
+    day, part = np.divmod(order * days / number, 1)
+    before = (day * DAY + part * visit).tolist()
     rows = [
-        PairVector(
-            camera="gate",
-            moment="sample",
+        replace(
+            MOMENT,
             human_track=f"gate:0:{2 * n + 1}",
             object_track=f"gate:0:{2 * n + 2}",
-            object_class="ball",
-            taken_at=NOON - timedelta(days=DAYS) * int(order[n]) / number,
+            taken_at=NOON - timedelta(seconds=before[n]),
             media_time=float(order[n]),
-            human_box=(0, 0, 10, 20),
-            object_box=(5, 5, 9, 9),
-            bundle=BUNDLE,
-            interaction=None,
             vector=values[n],
         )
         for n in range(number)
@@ -99,6 +122,66 @@ def test_as_many_are_told_as_chance_was_allowed_and_all_that_are_true(
     assert told[0.01] <= 13
     assert 12 <= told[2.0] <= 12 + 3 * 2 * DAYS  # eight are expected, give or take three
     assert 12 + 20 * DAYS / 2 <= told[20.0] <= 12 + 20 * DAYS * 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_much_that_is_stored_a_sample_tells_and_not_more_is_read(
+    sessions: sessionmaker[Session], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.null_scores.MOST_VECTORS", A_DAY)
+    store(sessions, seed, DAYS * A_DAY)
+    with sessions() as session:
+        retrieval = Retrieval(session, OpenVerbs(Speech(), per_day=100.0))
+        told = len(retrieval.moments(JUGGLE, {}))
+        (judgement,) = retrieval.judgements.values()
+        assert A_DAY / 2 <= judgement.moments <= A_DAY
+    assert 100 * DAYS / 2 <= told <= 100 * DAYS * 2
+
+
+def test_a_sample_is_spread_over_all_that_is_stored_and_found_where_that_is_in_clumps(
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.null_scores.MOST_VECTORS", 1000)
+    store(sessions, 0, 6000, days=30, visit=7200.0)
+    with sessions() as session:
+        stretches = find_stretches(session, BUNDLE, {})
+        assert stretches is not None
+        rows = [
+            count_vectors(session, BUNDLE, {"since": since, "until": until})
+            for since, until in (
+                (datetime.fromtimestamp(at, UTC) for at in pair) for pair in stretches.tolist()
+            )
+        ]
+    assert 500 <= sum(rows) <= 1000
+    assert max(rows) <= 50
+    days = {int((NOON.timestamp() - since) // DAY) for since, _ in stretches[np.array(rows) > 0]}
+    assert len(days) >= 25
+
+
+def test_all_pages_of_an_answer_are_judged_alike_whatever_comes_meanwhile(
+    sessions: sessionmaker[Session],
+) -> None:
+    store(sessions, 3, DAYS * A_DAY, true=4)
+    question = Question("who juggled", JUGGLE)
+    known = OpenVerbs(Speech(), per_day=20.0)
+
+    def page(offset: int) -> Answer:
+        with sessions() as session:
+            return answer(session, question, until=NOON, limit=20, offset=offset, open_verbs=known)
+
+    first = page(0)
+    later = [
+        replace(MOMENT, human_track=f"gate:0:{n}", taken_at=NOON + timedelta(seconds=n))
+        for n in range(1, 3000)
+    ]
+    with sessions.begin() as session:
+        add_pair_vectors(session, vectors=later)
+    second = page(20)
+    assert second.certainty[0].threshold == first.certainty[0].threshold
+    assert second.total == first.total
+    assert {row.interaction.id for row in first.rows}.isdisjoint(
+        row.interaction.id for row in second.rows
+    )
 
 
 def test_where_it_never_happened_nothing_is_told_rather_than_the_best_of_nothing(
