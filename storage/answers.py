@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from storage.chances import Judgement
+from storage.chances import Expected, Judgement
 from storage.interactions import Interaction
 from storage.question import Form, Question, Span, missing
 from storage.repository import MOST_COUNTED
 from storage.sequences import Match
 from storage.told_windows import ASKED
+
+BY_CHANCE = "by chance"  # how likely a moment scores so high in which it did not happen
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Answer:
     columns: tuple[str, ...]
     total: int  # moments, counted up to `MOST_COUNTED` + 1
     number: int | None  # for "how many": what is counted
-    yes: bool | None  # for "did anyone"
+    yes: bool | None  # for "did anyone"; None: chance alone gives as much
     complete: bool  # False: only the newest `MOST_COUNTED` candidates were looked at
     summary: str
     understood: tuple[Span, ...]
@@ -44,6 +46,7 @@ class Answer:
     absent: tuple[str, ...]  # of these what is known to be a thing, like nothing that is seen
     answerable: bool  # False: without the words not understood it would be another question
     certainty: tuple[Judgement, ...] = ()  # of verbs that nobody configured
+    expected: float | None = None  # rows by chance alone; with several parts, at most
     less_sure: tuple[Row, ...] = ()  # not likely enough to be told live; not counted
 
     @property
@@ -63,6 +66,7 @@ class Found:
     notes: tuple[str, ...] = ()  # which bundles could not be asked
     certainty: tuple[Judgement, ...] = ()
     by_chance: Mapping[UUID, float] = field(default_factory=dict)  # p-values by interaction
+    expected: Expected | None = None  # by chance alone
     less_sure: Sequence[Match] = ()
 
 
@@ -74,15 +78,18 @@ def person_label(track: str) -> str:
 
 def told(question: Question, found: Found) -> Answer:
     columns = _columns(question)
+    if found.by_chance:
+        columns = (*columns, BY_CHANCE)
     if question.form is Form.TIMES and question.answerable:
         found.number = found.total
     asked = question.form is Form.YES_NO and question.answerable
+    known = not _may_be_chance(question, found)
     return Answer(
         rows=_rows(found.matches, columns, found.by_chance),
         columns=columns,
         total=found.total,
         number=found.number,
-        yes=found.total > 0 if asked else None,
+        yes=found.total > 0 if asked and known else None,
         complete=found.complete,
         summary=_summary(question, found),
         understood=question.understood,
@@ -90,6 +97,7 @@ def told(question: Question, found: Found) -> Answer:
         absent=question.absent,
         answerable=question.answerable,
         certainty=found.certainty,
+        expected=None if found.expected is None else found.expected.rows,
         less_sure=_rows(found.less_sure, columns, found.by_chance, sure=False),
     )
 
@@ -105,8 +113,8 @@ def _rows(
     rows = []
     for one in matches:
         score = one.interaction.peak_score if sure else one.likelihood or 0.0
-        cells = tuple(_cell(one, column, score) for column in columns)
         chance = by_chance.get(one.interaction.id)
+        cells = tuple(_cell(one, column, score, chance) for column in columns)
         rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance))
     return tuple(rows)
 
@@ -114,14 +122,25 @@ def _rows(
 def _summary(question: Question, found: Found) -> str:
     if not question.answerable:
         return missing(question.not_understood, question.absent)
-    parts = [_short(question.form, found)]
+    parts = [_short(question, found)]
+    if found.total and found.expected is not None:
+        most = "at most " if question.steps else ""
+        parts.append(f"chance alone gives {most}about {found.expected.rows:.2g} there")
     if not found.complete:
         parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")
     parts += [*found.notes, *map(str, found.certainty)]
     return "; ".join(parts)
 
 
-def _short(form: Form, found: Found) -> str:
+def _may_be_chance(question: Question, found: Found) -> bool:
+    """Nothing is concluded from what was found, all of it by stored vectors alone."""
+    if found.expected is None or question.steps or not 0 < found.total <= len(found.by_chance):
+        return False
+    return found.expected.explains(found.total, min(found.by_chance.values()))
+
+
+def _short(question: Question, found: Found) -> str:
+    form = question.form
     over = found.total > MOST_COUNTED
     number = f"more than {MOST_COUNTED:,}" if over else f"{found.total:,}"
     times = {0: "never", 1: "once", 2: "twice"}.get(found.total, f"{number} times")
@@ -132,7 +151,9 @@ def _short(form: Form, found: Found) -> str:
     if found.total == 0:
         return "no: nothing found" if form is Form.YES_NO else "nothing found"
     moments = "1 interaction" if found.total == 1 else f"{number} interactions"
-    return f"yes: {moments}" if form is Form.YES_NO else moments
+    if form is not Form.YES_NO:
+        return moments
+    return f"not known: {moments}" if _may_be_chance(question, found) else f"yes: {moments}"
 
 
 def _columns(question: Question) -> tuple[str, ...]:
@@ -147,7 +168,7 @@ def _columns(question: Question) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*asked, "time", "camera", "score"]))
 
 
-def _cell(found: Match, column: str, score: float) -> str:
+def _cell(found: Match, column: str, score: float, chance: float | None) -> str:
     one = found.interaction
     match column:
         case "who":
@@ -162,6 +183,8 @@ def _cell(found: Match, column: str, score: float) -> str:
             return one.started_at.isoformat(sep=" ", timespec="seconds")
         case "camera":
             return one.camera
+        case _ if column == BY_CHANCE:
+            return "" if chance is None else f"{chance:.1g}"
         case _:
             return f"{score:.2f}"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 from sqlalchemy.orm import Session
 
-from storage.chances import Judgement, judge
+from storage.chances import Expected, Judgement, judge
 from storage.filters import Filters
 from storage.interactions import Interaction
 from storage.null_scores import nulls
@@ -28,7 +28,6 @@ from storage.windows import find_windows, least_evidence
 MOST_MOMENTS = 10_000  # of one verb
 _WEAK = 0.1  # belief from which a moment that was not told is shown as less sure
 _MOST_WEAK = 100_000  # vectors that are looked through for these, about a second; else none
-_BY_CHANCE = 0.5  # belief that chance reaches as often as was chosen
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,8 @@ class Retrieval:
             return _WEAK
         if self._how.least is not None:
             return self._how.least
-        judged = self._threshold(bundle, phrase) is not None
-        return _BY_CHANCE if judged else self._how.smoothing(bundle).enter
+        threshold = self._threshold(bundle, phrase)
+        return self._how.smoothing(bundle).enter if threshold is None else float(expit(threshold))
 
     def _threshold(self, bundle: str, phrase: str) -> float | None:
         """Log-odds that chance reaches as often as was chosen; None: that is not known."""
@@ -157,13 +156,24 @@ class Retrieval:
             judgement = judge(phrase, asked.bundle, null, per_day=self._how.per_day)
             self.judgements[asked.bundle, phrase] = judgement
 
+    def expected(self, clause: Clause, filters: Filters) -> Expected | None:
+        """By chance alone of a clause that was looked for; None: that is not known."""
+        found = Expected()
+        for asked in self.asked(clause):
+            vectors = count_vectors(self._session, asked.bundle, filters)
+            for phrase in asked.phrases:
+                judgement = self.judgements.get((asked.bundle, phrase))
+                if judgement is None or judgement.chance is None:
+                    return None
+                found = found.plus(judgement, vectors)
+        return found if found.moments else None
+
     def _note_chance(self, bundle: str, phrase: str, found: Sequence[Interaction]) -> None:
         judgement = self.judgements.get((bundle, phrase))
         if judgement is None or judgement.chance is None:
             return
         for one in found:
-            odds = np.log(max(one.peak_score, 1e-12)) - np.log(max(1 - one.peak_score, 1e-12))
-            self.by_chance[one.id] = judgement.chance.p_value(judgement.threshold + float(odds))
+            self.by_chance[one.id] = judgement.chance.p_value(float(logit(one.peak_score)))
 
     def _floors(self, asked: Asked) -> Floats:
         """Logits (P,): a pair that never reaches its phrase's has no window."""
@@ -173,24 +183,20 @@ class Retrieval:
         for column, phrase in enumerate(asked.phrases):
             scale, bias = self._how.speaks.calibration(asked.bundle, phrase)
             enter = logit(self._enter(asked.bundle, phrase))
-            enter += self._threshold(asked.bundle, phrase) or 0.0
             floors[column] = (least_evidence(enter, smoothing) - bias) / scale
         return floors - 1e-3 * (1 + np.abs(floors))  # float32 rounds, wherever it is computed
 
     def _beliefs(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
-        """Smoothed log-odds (N,) of one verb, no more than by how much it exceeds what it must not
-        be.
-
-        They are 0 at the score that is reached by chance as often as was chosen.
-        """
+        """Smoothed log-odds (N,) of one verb; below what opens a moment where it does not exceed
+        what it must not be."""
         assert self._how is not None
         bundle, phrase, count = asked.bundle, asked.phrases[column], len(asked.phrases)
         logits, others = scores.logits[:, column], scores.logits[:, count:]
         beliefs = self._how.believed(scores, self._how.evidence(bundle, phrase, logits))
-        beliefs = beliefs - (self._threshold(bundle, phrase) or 0.0)
         if others.shape[1] == 0:
             return beliefs
         more = logits - others.max(axis=1)
         exceeds = self._how.evidence(bundle, phrase, more, biased=False)
-        contrasted: Floats = np.minimum(beliefs, self._how.believed(scores, exceeds))
+        least = self._threshold(bundle, phrase) or 0.0
+        contrasted: Floats = np.minimum(beliefs, least + self._how.believed(scores, exceeds))
         return contrasted

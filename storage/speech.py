@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from storage.interactions import PICK_UP, PUT_DOWN
+from storage.question import AskError
 from storage.smoothing import VerbSmoothing
 from storage.vector_rows import Floats, VectorScores
 from storage.windows import smoothed
@@ -56,6 +58,10 @@ class OpenVerbs:
     per_day: float | None = None  # false alarms; None: what the calibration says is believed
     every: timedelta = timedelta(seconds=5)  # between two samples of a pair, as the run stored them
     changed: Mapping[str, float] = field(default_factory=dict)  # of the smoothing, by settings
+
+    def __post_init__(self) -> None:
+        if self.per_day is not None and not (0 < self.per_day < inf):
+            raise AskError(f"{self.per_day} false alarms a day: choose a number above nought")
 
     @classmethod
     def of(

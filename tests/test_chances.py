@@ -22,17 +22,19 @@ from storage.database import make_engine, make_sessions, upgrade
 from storage.null_scores import find_stretches
 from storage.open_verbs import Retrieval
 from storage.pair_vectors import PairVector
-from storage.question import Clause, Question
+from storage.question import Clause, Form, Question
 from storage.repository import add_interactions
 from storage.speech import OpenVerbs
 from storage.track_rows import add_pair_vectors
 from storage.vector_rows import Floats, count_vectors
-from stream.cli import app
+from stream.cli import app, main
 from tests.test_interactions import NOON, make_interaction
 
 DAYS, A_DAY = 4, 1500  # moments
 BUNDLE = "b"
 JUGGLE = Clause(phrases=("juggle",))
+TOKEN = "0123456789abcdef"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 DIRECTION = np.array([1.0, 0, 0, 0], np.float32)
 MOMENT = PairVector(
     camera="gate",
@@ -184,6 +186,81 @@ def test_all_pages_of_an_answer_are_judged_alike_whatever_comes_meanwhile(
     )
 
 
+def asked_of(
+    sessions: sessionmaker[Session], per_day: float, since: timedelta, form: Form = Form.LIST
+) -> Answer:
+    with sessions() as session:
+        return answer(
+            session,
+            Question("juggling", JUGGLE, form=form),
+            since=NOON - since,
+            until=NOON,
+            open_verbs=OpenVerbs(Speech(), per_day=per_day),
+        )
+
+
+def test_an_answer_says_how_many_of_its_rows_are_chance_in_the_time_asked_about(
+    sessions: sessionmaker[Session],
+) -> None:
+    store(sessions, 4, DAYS * A_DAY)
+    day, all_ = (asked_of(sessions, 20.0, timedelta(days=n)) for n in (1, DAYS))
+    assert day.expected == pytest.approx(20, rel=0.1)
+    assert all_.expected == pytest.approx(20 * DAYS, rel=0.1)
+    assert 10 <= day.total <= 40
+    assert f"chance alone gives about {day.expected:.2g} there" in day.summary
+    nobody = Question("", replace(JUGGLE, person=3))
+    with sessions() as session:
+        how = OpenVerbs(Speech(), per_day=20.0)
+        assert (answer(session, nobody, open_verbs=how).expected or 0.0) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_yes_is_not_said_of_what_chance_gives_as_well(
+    sessions: sessionmaker[Session], seed: int
+) -> None:
+    store(sessions, seed, DAYS * A_DAY)
+    week = asked_of(sessions, 2.0, timedelta(days=DAYS), Form.YES_NO)
+    assert (week.yes, week.total > 0) == (None, True)
+    assert week.summary.startswith("not known: ")
+    minute = asked_of(sessions, 2.0, timedelta(minutes=1), Form.YES_NO)
+    assert (minute.yes, minute.total) == (False, 0)
+
+
+def test_yes_is_said_of_what_chance_hardly_ever_gives(sessions: sessionmaker[Session]) -> None:
+    store(sessions, 3, DAYS * A_DAY, true=2)
+    told = asked_of(sessions, 2.0, timedelta(days=DAYS), Form.YES_NO)
+    assert told.yes is True
+    assert told.summary.startswith("yes: ")
+
+
+def test_a_score_is_the_belief_whatever_was_chosen(sessions: sessionmaker[Session]) -> None:
+    """Moments that are told live, and others, are put in one order."""
+    store(sessions, 3, DAYS * A_DAY, true=4)
+    few, many = (
+        {row.interaction.id: row.interaction.peak_score for row in told.rows}
+        for told in (asked_of(sessions, per_day, timedelta(days=DAYS)) for per_day in (0.05, 50.0))
+    )
+    assert len(few) >= 4
+    assert few == {id_: many[id_] for id_ in few}
+
+
+@pytest.mark.parametrize("per_day", ["inf", "nan"])
+def test_a_rate_that_is_no_number_is_refused(
+    sessions: sessionmaker[Session],
+    database: str,
+    per_day: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store(sessions, 1, 50)
+    api = TestClient(make_api(sessions, TOKEN, OpenVerbs(Speech())))
+    query = {"q": "who juggled a ball", "per_day": per_day}
+    assert api.get("/ask", params=query, headers=HEADERS).status_code == 422
+    with pytest.raises(SystemExit) as ended:
+        main(["ask", "who juggled a ball", "--database", database, "--per-day", per_day])
+    assert ended.value.code == 1
+    assert f"{per_day} false alarms a day" in capsys.readouterr().err
+
+
 def test_where_it_never_happened_nothing_is_told_rather_than_the_best_of_nothing(
     sessions: sessionmaker[Session],
 ) -> None:
@@ -210,12 +287,11 @@ def test_too_few_moments_are_judged_by_calibration_and_that_is_said(
 
 def test_an_answer_says_how_likely_it_is_chance(sessions: sessionmaker[Session]) -> None:
     store(sessions, 3, DAYS * A_DAY, true=4)
-    api = TestClient(make_api(sessions, "0123456789abcdef", OpenVerbs(Speech())))
-    headers = {"Authorization": "Bearer 0123456789abcdef"}
+    api = TestClient(make_api(sessions, TOKEN, OpenVerbs(Speech())))
 
     def ask(per_day: float) -> dict[str, Any]:
         query = {"q": "who juggled a ball", "per_day": str(per_day), "limit": "500"}
-        found = api.get("/ask", params=query, headers=headers)
+        found = api.get("/ask", params=query, headers=HEADERS)
         assert found.status_code == 200, found.text
         told: dict[str, Any] = found.json()
         return told
@@ -228,6 +304,10 @@ def test_an_answer_says_how_likely_it_is_chance(sessions: sessionmaker[Session])
     assert certainty["threshold"] > many["certainty"][0]["threshold"]
     assert all(0 <= row["by_chance"] < 0.01 for row in few["rows"])
     assert "juggle: about 0.05 a day by chance" in few["summary"]
+    assert few["expected"] == pytest.approx(0.05 * DAYS, rel=0.1)
+    rates = [point["per_day"] for point in certainty["curve"]]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > 50 > 0.05 > rates[-1]
 
 
 def test_the_page_shows_what_a_threshold_costs(
@@ -263,11 +343,13 @@ def test_the_command_line_takes_the_choice(
     store(sessions, 3, DAYS * A_DAY, true=4)
     monkeypatch.setattr("stream.cli_ask.BundleSpeech", lambda *_: Speech())
     command = ["ask", "who juggled a ball", "--database", database, "--csv", "--per-day"]
-    rows = [
-        len(CliRunner().invoke(app, [*command, per_day]).stdout.splitlines())
+    few, many = (
+        CliRunner().invoke(app, [*command, per_day]).stdout.splitlines()
         for per_day in ("0.01", "50")
-    ]
-    assert 5 <= rows[0] <= 7 < rows[1]
+    )
+    assert 5 <= len(few) <= 7 < len(many)
+    columns = few[0].split(",")
+    assert float(few[1].split(",")[columns.index("by chance")]) < 1e-4
 
 
 def test_postgresql_which_leaves_out_hopeless_pairs_tells_the_same(
