@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
@@ -26,6 +27,7 @@ from storage.vector_rows import (
 from storage.windows import find_windows, least_evidence
 
 MOST_MOMENTS = 10_000  # of one verb
+_UNSURE = 0.75  # sampling intervals: half of the longest that a pair in sight goes unsampled
 _WEAK = 0.1  # belief from which a moment that was not told is shown as less sure
 _MOST_WEAK = 100_000  # vectors that are looked through for these, about a second; else none
 
@@ -50,6 +52,11 @@ class Retrieval:
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
         self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
         self.complete = True
+
+    @property
+    def slack(self) -> timedelta:
+        """By how much a moment may have begun before its first sample, or ended after its last."""
+        return timedelta() if self._how is None else _UNSURE * self._how.every
 
     def asked(self, clause: Clause) -> list[Asked]:
         """Which bundles are asked for which verbs.

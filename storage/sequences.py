@@ -22,7 +22,7 @@ from storage.names import object_classes_seen
 from storage.open_verbs import Retrieval
 from storage.question import Bound, Clause, Order, Question, Relation, Step
 from storage.repository import find_interactions
-from storage.told_windows import order_of, slack_of, without_told
+from storage.told_windows import is_sampled, order_of, slack_of, without_told
 
 _PAGE, _OTHERS = 100, 1000  # rows at a time of what is looked for, and of what hangs on it
 _FOREVER = timedelta(days=36_500)
@@ -118,8 +118,10 @@ def _best(
 ) -> dict[uuid.UUID, tuple[Interaction, ...]]:
     """For each anchor the nearest event of the step for which the rest holds."""
     best: dict[uuid.UUID, tuple[tuple[float, str], tuple[Interaction, ...]]] = {}
-    for cluster, since, until in _clusters(anchors, step):
-        partners = _Partners(cluster, step)
+    slack = source.retrieval.slack
+    asked = bool(source.retrieval.asked(step.clause))
+    for cluster, since, until in _clusters(anchors, step, slack, asked=asked):
+        partners = _Partners(cluster, step, slack)
         window: Filters = {"camera": camera, "since": since, "until": until}
         for page in source.pages(step.clause, window, _OTHERS):
             pairs = [(anchor, other) for other in page for anchor in partners.of(other)]
@@ -137,15 +139,15 @@ def _best(
 class _Partners:
     """The anchors of which an event can be the step, found by what both must share."""
 
-    def __init__(self, anchors: Sequence[Interaction], step: Step) -> None:
-        self._step = step
+    def __init__(self, anchors: Sequence[Interaction], step: Step, slack: timedelta) -> None:
+        self._step, self._slack = step, slack
         self._by: dict[str, list[Interaction]] = defaultdict(list)
         for anchor in anchors:
             self._by[self._key(anchor)].append(anchor)
 
     def of(self, other: Interaction) -> list[Interaction]:
         anchors = self._by.get(self._key(other), [])
-        return [anchor for anchor in anchors if fits(self._step, anchor, other)]
+        return [anchor for anchor in anchors if fits(self._step, anchor, other, self._slack)]
 
     def _key(self, one: Interaction) -> str:
         if self._step.person is Bound.SAME:
@@ -153,8 +155,11 @@ class _Partners:
         return one.object_track if self._step.thing is Bound.SAME else ""
 
 
-def fits(step: Step, anchor: Interaction, other: Interaction) -> bool:
-    """Do time, person and thing of the other event fit the anchor? Its clause is not looked at."""
+def fits(step: Step, anchor: Interaction, other: Interaction, slack: timedelta) -> bool:
+    """Do time, person and thing of the other event fit the anchor? Its clause is not looked at.
+
+    `slack`: how far from its samples what is known by these may have gone on.
+    """
     if anchor.id == other.id:
         return False
     for bound, a, b in (
@@ -163,9 +168,9 @@ def fits(step: Step, anchor: Interaction, other: Interaction) -> bool:
     ):
         if bound is not Bound.ANY and (a == b) is not (bound is Bound.SAME):
             return False
-    overlap = other.started_at <= anchor.ended_at and other.ended_at >= anchor.started_at
     if step.relation is Relation.WHILE:
-        return overlap
+        sampled = is_sampled(anchor) or is_sampled(other)
+        return _gap(anchor, other) <= (slack if sampled else timedelta())
     if step.relation is Relation.THEN and other.started_at <= anchor.started_at:
         return False
     if step.relation is Relation.AFTER and other.started_at >= anchor.started_at:
@@ -180,13 +185,19 @@ def _gap(a: Interaction, b: Interaction) -> timedelta:
 
 
 def _clusters(
-    anchors: Sequence[Interaction], step: Step
+    anchors: Sequence[Interaction], step: Step, slack: timedelta, *, asked: bool
 ) -> Iterator[tuple[list[Interaction], datetime, datetime]]:
-    """Anchors whose windows of time overlap, and that window."""
+    """Anchors whose windows of time overlap, and that window.
+
+    Where stored vectors are `asked` it begins and ends two samples further out: what goes on there
+    would otherwise seem to begin or to end at the window's edge.
+    """
     cluster: list[Interaction] = []
     since = until = _EARLIEST
     for anchor in sorted(anchors, key=lambda one: one.started_at):
         begin, end = _window(anchor, step)
+        around = 3 * slack if asked else slack if is_sampled(anchor) else timedelta()
+        begin, end = begin - min(around, begin - _EARLIEST), end + min(around, _LATEST - end)
         if cluster and begin > until:
             yield cluster, since, until
             cluster = []
