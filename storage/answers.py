@@ -39,7 +39,7 @@ class Answer:
     total: int  # moments, counted up to `MOST_COUNTED` + 1
     number: int | None  # for "how many": what is counted
     yes: bool | None  # for "did anyone"; None: chance alone gives as much
-    complete: bool  # False: only the newest `MOST_COUNTED` candidates were looked at
+    complete: bool  # False: not everything was looked at
     summary: str
     understood: tuple[Span, ...]
     not_understood: tuple[str, ...]
@@ -127,7 +127,7 @@ def _summary(question: Question, found: Found) -> str:
         most = "at most " if question.steps else ""
         parts.append(f"chance alone gives {most}about {found.expected.rows:.2g} there")
     if not found.complete:
-        parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")
+        parts.append("there is more than was looked at: ask for a shorter time")
     parts += [*found.notes, *map(str, found.certainty)]
     return "; ".join(parts)
 

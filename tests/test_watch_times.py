@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -36,6 +36,7 @@ spans = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=8)
 
 
 @given(spans, spans)
+@settings(deadline=None)
 def test_only_what_lies_inside_is_counted(
     told: list[tuple[int, int]], wanted: list[tuple[int, int]]
 ) -> None:
