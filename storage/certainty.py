@@ -52,6 +52,11 @@ class Chance:
     used: int  # moments of the tail that were fitted
     seconds: float  # of watching
 
+    @property
+    def moments(self) -> float:
+        """In which it did not happen."""
+        return len(self.body) + self.above
+
     def per_day(self, threshold: float) -> float:
         """Expected false alarms a day of watching, with this threshold."""
         return self.expected(threshold) * DAY / self.seconds
@@ -76,7 +81,7 @@ class Chance:
 
     def p_value(self, score: float) -> float:
         """How likely a moment in which nothing happens scores at least this."""
-        return min(1.0, self.expected(score) / (len(self.body) + self.above))
+        return min(1.0, self.expected(score) / self.moments)
 
     def curve(self, points: int = 60) -> list[CurvePoint]:
         """The rate over thresholds, from a hundred times `PER_DAY` to a hundredth."""

@@ -16,7 +16,7 @@ class Null:
     """Scores of a question where it did not happen; `chance` is None where there are too few."""
 
     moments: int  # that were looked at
-    per_vector: float  # moments for each of the pairs' vectors
+    vectors: int  # of pairs, of which these are the moments
     chance: Chance | None
 
 
@@ -25,7 +25,7 @@ def fit_null(every: VectorScores, beliefs: Floats, seconds: float) -> Null:
     scores = beliefs[find_moments(beliefs, every.pair, every.seconds, APART)]
     vectors = len(every.peak) - int(every.peak.sum())
     chance = fit_chance(without_true(scores), seconds)
-    return Null(len(scores), len(scores) / max(vectors, 1), chance)
+    return Null(len(scores), vectors, chance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +66,14 @@ class Expected:
     """What chance alone gives of the time, cameras and people that a question is about."""
 
     rows: float = 0.0
-    moments: float = 0.0  # that could have been rows
+    moments: float = 0.0  # in which it did not happen
 
     def plus(self, judged: Judgement, vectors: int) -> "Expected":
         """With those of another verb, of which so many vectors of pairs are stored there."""
         assert judged.chance is not None
-        moments = vectors * judged.null.per_vector
-        rows = moments * judged.chance.p_value(judged.threshold)
-        return Expected(self.rows + rows, self.moments + moments)
+        share = vectors / max(judged.null.vectors, 1)
+        rows, moments = judged.chance.expected(judged.threshold), judged.chance.moments
+        return Expected(self.rows + share * rows, self.moments + share * moments)
 
     def explains(self, total: int, best: float) -> bool:
         """Does chance give so many rows, and one with the p-value of the best, all too often?"""
