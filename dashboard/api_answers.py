@@ -29,6 +29,15 @@ class RowOut(BaseModel):
     asked: bool = Field(description="found in stored vectors, not told live")
 
 
+class PointOut(BaseModel):
+    """False alarms a day of a threshold (log-odds), and between what they are (90 %)."""
+
+    threshold: float
+    per_day: float
+    low: float
+    high: float
+
+
 class CertaintyOut(BaseModel):
     """Of a verb that nobody configured; without a threshold too little is stored to tell."""
 
@@ -38,6 +47,7 @@ class CertaintyOut(BaseModel):
     threshold: float | None
     low: float | None
     high: float | None
+    curve: list[PointOut] = Field(description="of thresholds; empty: too little is stored to tell")
 
 
 class AnswerOut(BaseModel):
@@ -45,7 +55,10 @@ class AnswerOut(BaseModel):
 
     summary: str
     number: int | None = Field(description="for 'how many'")
-    yes: bool | None = Field(description="for 'did anyone'")
+    yes: bool | None = Field(description="for 'did anyone'; null: chance alone gives as much")
+    expected: float | None = Field(
+        description="rows by chance alone, in the time asked about; with several parts, at most"
+    )
     total: int
     complete: bool
     columns: list[str]
@@ -73,6 +86,7 @@ def answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
         summary=found.summary,
         number=found.number,
         yes=found.yes,
+        expected=found.expected,
         total=found.total,
         complete=found.complete,
         columns=list(found.columns),
@@ -107,6 +121,7 @@ def _certainty_out(judged: Judgement) -> CertaintyOut:
         threshold=None if known is None else judged.threshold,
         low=low,
         high=high,
+        curve=[] if known is None else [PointOut(**vars(point)) for point in known.curve()],
     )
 
 

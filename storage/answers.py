@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from storage.chances import Judgement
+from storage.chances import Expected, Judgement
 from storage.interactions import Interaction
 from storage.question import Form, Question, Span, missing
 from storage.repository import MOST_COUNTED
 from storage.sequences import Match
 from storage.told_windows import ASKED
+
+BY_CHANCE = "by chance"  # how likely a moment scores so high in which it did not happen
+_YES_OR_NO = (Form.YES_NO, Form.NOBODY)
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,15 @@ class Answer:
     columns: tuple[str, ...]
     total: int  # moments, counted up to `MOST_COUNTED` + 1
     number: int | None  # for "how many": what is counted
-    yes: bool | None  # for "did anyone"; for "did nobody" the rows are who did
-    complete: bool  # False: only the newest `MOST_COUNTED` candidates were looked at
+    yes: bool | None  # for "did anyone" and "did nobody"; None: chance alone gives as much
+    complete: bool  # False: not everything was looked at
     summary: str
     understood: tuple[Span, ...]
     not_understood: tuple[str, ...]
     absent: tuple[str, ...]  # of these what is known to be a thing, like nothing that is seen
     answerable: bool  # False: without the words not understood it would be another question
     certainty: tuple[Judgement, ...] = ()  # of verbs that nobody configured
+    expected: float | None = None  # rows by chance alone; with several parts, at most
     less_sure: tuple[Row, ...] = ()  # not likely enough to be told live; not counted
 
     @property
@@ -63,6 +67,7 @@ class Found:
     notes: tuple[str, ...] = ()  # which bundles could not be asked
     certainty: tuple[Judgement, ...] = ()
     by_chance: Mapping[UUID, float] = field(default_factory=dict)  # p-values by interaction
+    expected: Expected | None = None  # by chance alone
     less_sure: Sequence[Match] = ()
 
 
@@ -74,15 +79,18 @@ def person_label(track: str) -> str:
 
 def told(question: Question, found: Found) -> Answer:
     columns = _columns(question)
+    if found.by_chance:
+        columns = (*columns, BY_CHANCE)
     if question.form is Form.TIMES and question.answerable:
         found.number = found.total
-    asked = question.form in (Form.YES_NO, Form.NOBODY) and question.answerable
+    asked = question.form in _YES_OR_NO and question.answerable
+    known = not _may_be_chance(question, found)
     return Answer(
         rows=_rows(found.matches, columns, found.by_chance),
         columns=columns,
         total=found.total,
         number=found.number,
-        yes=(found.total > 0) is (question.form is Form.YES_NO) if asked else None,
+        yes=_is_yes(question.form, found) if asked and known else None,
         complete=found.complete,
         summary=_summary(question, found),
         understood=question.understood,
@@ -90,6 +98,7 @@ def told(question: Question, found: Found) -> Answer:
         absent=question.absent,
         answerable=question.answerable,
         certainty=found.certainty,
+        expected=None if found.expected is None else found.expected.rows,
         less_sure=_rows(found.less_sure, columns, found.by_chance, sure=False),
     )
 
@@ -105,8 +114,8 @@ def _rows(
     rows = []
     for one in matches:
         score = one.interaction.peak_score if sure else one.likelihood or 0.0
-        cells = tuple(_cell(one, column, score) for column in columns)
         chance = by_chance.get(one.interaction.id)
+        cells = tuple(_cell(one, column, score, chance) for column in columns)
         rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance))
     return tuple(rows)
 
@@ -114,14 +123,25 @@ def _rows(
 def _summary(question: Question, found: Found) -> str:
     if not question.answerable:
         return missing(question.not_understood, question.absent)
-    parts = [_short(question.form, found)]
+    parts = [_short(question, found)]
+    if found.total and found.expected is not None:
+        most = "at most " if question.steps else ""
+        parts.append(f"chance alone gives {most}about {found.expected.rows:.2g} there")
     if not found.complete:
-        parts.append(f"only {MOST_COUNTED:,} candidates were looked at: ask for a shorter time")
+        parts.append("there is more than was looked at: ask for a shorter time")
     parts += [*found.notes, *map(str, found.certainty)]
     return "; ".join(parts)
 
 
-def _short(form: Form, found: Found) -> str:
+def _may_be_chance(question: Question, found: Found) -> bool:
+    """Nothing is concluded from what was found, all of it by stored vectors alone."""
+    if found.expected is None or question.steps or not 0 < found.total <= len(found.by_chance):
+        return False
+    return found.expected.explains(found.total, min(found.by_chance.values()))
+
+
+def _short(question: Question, found: Found) -> str:
+    form = question.form
     over = found.total > MOST_COUNTED
     number = f"more than {MOST_COUNTED:,}" if over else f"{found.total:,}"
     times = {0: "never", 1: "once", 2: "twice"}.get(found.total, f"{number} times")
@@ -131,9 +151,15 @@ def _short(form: Form, found: Found) -> str:
         return f"{found.number or 0:,} ({times})"
     moments = "1 interaction" if found.total == 1 else f"{number} interactions"
     told = moments if found.total else "nothing found"
-    if form is Form.LIST:
+    if form not in _YES_OR_NO:
         return told
-    return f"{'yes' if (found.total > 0) is (form is Form.YES_NO) else 'no'}: {told}"
+    if _may_be_chance(question, found):
+        return f"not known: {told}"
+    return f"{'yes' if _is_yes(form, found) else 'no'}: {told}"
+
+
+def _is_yes(form: Form, found: Found) -> bool:
+    return (found.total > 0) is (form is Form.YES_NO)
 
 
 def _columns(question: Question) -> tuple[str, ...]:
@@ -148,7 +174,7 @@ def _columns(question: Question) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*asked, "time", "camera", "score"]))
 
 
-def _cell(found: Match, column: str, score: float) -> str:
+def _cell(found: Match, column: str, score: float, chance: float | None) -> str:
     one = found.interaction
     match column:
         case "who":
@@ -163,6 +189,8 @@ def _cell(found: Match, column: str, score: float) -> str:
             return one.started_at.isoformat(sep=" ", timespec="seconds")
         case "camera":
             return one.camera
+        case _ if column == BY_CHANCE:
+            return "" if chance is None else f"{chance:.1g}"
         case _:
             return f"{score:.2f}"
 

@@ -113,6 +113,9 @@ def answer(
         found.less_sure = doubtful[: less_sure - found.total]
     found.notes = tuple(retrieval.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
+    if retrieval.by_chance:
+        narrowed: Filters = {**filters, **clause_filters(session, question.clause)}
+        found.expected = retrieval.expected(question.clause, narrowed)
     return told(question, found)
 
 

@@ -28,7 +28,6 @@ _SUREST = 0.4  # believed of a moment: no greater share of them is left out
 _SHAPE_SPREAD = 0.12  # of tails, around 0, which is an exponential one
 _SURPRISE, _TOLERANCE = 2.5, 1.25  # standard deviations, times what a fit says of the next band
 _LEVEL = 0.9  # of intervals
-_PAUSE = 600.0  # seconds without anything stored that count as watched
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,11 @@ class Chance:
     above: float
     used: int  # moments of the tail that were fitted
     seconds: float  # of watching
+
+    @property
+    def moments(self) -> float:
+        """In which it did not happen."""
+        return len(self.body) + self.above
 
     def per_day(self, threshold: float) -> float:
         """Expected false alarms a day of watching, with this threshold."""
@@ -77,7 +81,7 @@ class Chance:
 
     def p_value(self, score: float) -> float:
         """How likely a moment in which nothing happens scores at least this."""
-        return min(1.0, self.expected(score) / (len(self.body) + self.above))
+        return min(1.0, self.expected(score) / self.moments)
 
     def curve(self, points: int = 60) -> list[CurvePoint]:
         """The rate over thresholds, from a hundred times `PER_DAY` to a hundredth."""
@@ -115,19 +119,6 @@ def find_moments(scores: Floats, pairs: Indices, at: Floats, apart: float) -> In
     kept[1:] &= ~(near & ~later)
     rows: Indices = best[kept]
     return rows
-
-
-def watched(at: Floats, cameras: Indices) -> float:
-    """Seconds of watching that times (n,) of cameras (n,) stand for, on the average of the cameras.
-
-    A pause of more than ten minutes counts as ten: the camera may have been off.
-    """
-    if not len(at):
-        return 0.0
-    order = np.lexsort((at, cameras))
-    same = np.diff(cameras[order]) == 0
-    gaps = np.minimum(np.diff(at[order])[same], _PAUSE)
-    return float(gaps.sum()) / len(np.unique(cameras))
 
 
 def without_true(log_odds: Floats) -> Floats:

@@ -3,16 +3,17 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import logit
+from scipy.special import expit, logit
 from sqlalchemy.orm import Session
 
-from storage.chances import Judgement, judge
+from storage.chances import Expected, Judgement, judge
 from storage.filters import Filters
 from storage.interactions import Interaction
+from storage.null_scores import nulls
 from storage.question import Clause
 from storage.speech import MOTION, OpenVerbs
 from storage.told_windows import order_of, told
@@ -23,12 +24,12 @@ from storage.vector_rows import (
     count_vectors,
     score_vectors,
 )
-from storage.windows import find_windows, least_evidence, smoothed
+from storage.windows import find_windows, least_evidence
 
 MOST_MOMENTS = 10_000  # of one verb
+_UNSURE = 0.75  # sampling intervals: half of the longest that a pair in sight goes unsampled
 _WEAK = 0.1  # belief from which a moment that was not told is shown as less sure
 _MOST_WEAK = 100_000  # vectors that are looked through for these, about a second; else none
-_BY_CHANCE = 0.5  # belief that chance reaches as often as was chosen
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Retrieval:
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
         self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
         self.complete = True
+
+    @property
+    def slack(self) -> timedelta:
+        """By how much a moment may have begun before its first sample, or ended after its last."""
+        return timedelta() if self._how is None else _UNSURE * self._how.every
 
     def asked(self, clause: Clause) -> list[Asked]:
         """Which bundles are asked for which verbs.
@@ -137,8 +143,8 @@ class Retrieval:
             return _WEAK
         if self._how.least is not None:
             return self._how.least
-        judged = self._threshold(bundle, phrase) is not None
-        return _BY_CHANCE if judged else self._how.smoothing(bundle).enter
+        threshold = self._threshold(bundle, phrase)
+        return self._how.smoothing(bundle).enter if threshold is None else float(expit(threshold))
 
     def _threshold(self, bundle: str, phrase: str) -> float | None:
         """Log-odds that chance reaches as often as was chosen; None: that is not known."""
@@ -146,30 +152,35 @@ class Retrieval:
         return None if judgement is None or judgement.chance is None else judgement.threshold
 
     def _judge(self, asked: Asked, prototypes: Floats, filters: Filters) -> None:
-        """Against all that these cameras have stored of such things, at whatever time."""
+        """Against what these cameras have stored of such things, at whatever time."""
         assert self._how is not None
         missing = [p for p in asked.phrases if (asked.bundle, p) not in self.judgements]
         if self._weaker or self._how.per_day is None or not missing:
             return
-        near: Filters = {
-            "camera": filters.get("camera"),
-            "object_classes": filters.get("object_classes"),
-        }
         rows = prototypes[[asked.phrases.index(phrase) for phrase in missing]]
-        every = score_vectors(self._session, asked.bundle, rows, near)
-        for column, phrase in enumerate(missing):
-            beliefs = self._smoothed(every, self._evidence(every, every.logits[:, column], phrase))
-            self.judgements[asked.bundle, phrase] = judge(
-                phrase, every, beliefs, per_day=self._how.per_day
-            )
+        known = nulls(self._session, self._how, asked.bundle, missing, rows, filters)
+        for phrase, null in zip(missing, known, strict=True):
+            judgement = judge(phrase, asked.bundle, null, per_day=self._how.per_day)
+            self.judgements[asked.bundle, phrase] = judgement
+
+    def expected(self, clause: Clause, filters: Filters) -> Expected | None:
+        """By chance alone of a clause that was looked for; None: that is not known."""
+        found = Expected()
+        for asked in self.asked(clause):
+            vectors = count_vectors(self._session, asked.bundle, filters)
+            for phrase in asked.phrases:
+                judgement = self.judgements.get((asked.bundle, phrase))
+                if judgement is None or judgement.chance is None:
+                    return None
+                found = found.plus(judgement, vectors)
+        return found if found.moments else None
 
     def _note_chance(self, bundle: str, phrase: str, found: Sequence[Interaction]) -> None:
         judgement = self.judgements.get((bundle, phrase))
         if judgement is None or judgement.chance is None:
             return
         for one in found:
-            odds = np.log(max(one.peak_score, 1e-12)) - np.log(max(1 - one.peak_score, 1e-12))
-            self.by_chance[one.id] = judgement.chance.p_value(judgement.threshold + float(odds))
+            self.by_chance[one.id] = judgement.chance.p_value(float(logit(one.peak_score)))
 
     def _floors(self, asked: Asked) -> Floats:
         """Logits (P,): a pair that never reaches its phrase's has no window."""
@@ -179,36 +190,20 @@ class Retrieval:
         for column, phrase in enumerate(asked.phrases):
             scale, bias = self._how.speaks.calibration(asked.bundle, phrase)
             enter = logit(self._enter(asked.bundle, phrase))
-            enter += self._threshold(asked.bundle, phrase) or 0.0
             floors[column] = (least_evidence(enter, smoothing) - bias) / scale
         return floors - 1e-3 * (1 + np.abs(floors))  # float32 rounds, wherever it is computed
 
     def _beliefs(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
-        """Smoothed log-odds (N,) of one verb, no more than by how much it exceeds what it must not
-        be.
-
-        They are 0 at the score that is reached by chance as often as was chosen.
-        """
-        logits, others = scores.logits[:, column], scores.logits[:, len(asked.phrases) :]
-        beliefs = self._smoothed(scores, self._evidence(scores, logits, asked.phrases[column]))
-        beliefs = beliefs - (self._threshold(scores.bundle, asked.phrases[column]) or 0.0)
+        """Smoothed log-odds (N,) of one verb; below what opens a moment where it does not exceed
+        what it must not be."""
+        assert self._how is not None
+        bundle, phrase, count = asked.bundle, asked.phrases[column], len(asked.phrases)
+        logits, others = scores.logits[:, column], scores.logits[:, count:]
+        beliefs = self._how.believed(scores, self._how.evidence(bundle, phrase, logits))
         if others.shape[1] == 0:
             return beliefs
-        exceeds = self._evidence(
-            scores, logits - others.max(axis=1), asked.phrases[column], biased=False
-        )
-        contrasted: Floats = np.minimum(beliefs, self._smoothed(scores, exceeds))
+        more = logits - others.max(axis=1)
+        exceeds = self._how.evidence(bundle, phrase, more, biased=False)
+        least = self._threshold(bundle, phrase) or 0.0
+        contrasted: Floats = np.minimum(beliefs, least + self._how.believed(scores, exceeds))
         return contrasted
-
-    def _evidence(
-        self, scores: VectorScores, logits: Floats, phrase: str, *, biased: bool = True
-    ) -> Floats:
-        assert self._how is not None
-        scale, bias = self._how.speaks.calibration(scores.bundle, phrase)
-        evidence: Floats = scale * logits + (bias if biased else 0.0)
-        return evidence
-
-    def _smoothed(self, scores: VectorScores, evidence: Floats) -> npt.NDArray[np.float64]:
-        assert self._how is not None
-        smoothing, every = self._how.smoothing(scores.bundle), self._how.every.total_seconds()
-        return smoothed(scores.pair, scores.seconds, evidence, smoothing, every)

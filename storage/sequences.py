@@ -6,10 +6,8 @@ a time, so that memory is bounded however long a camera has been watched.
 
 import heapq
 import uuid
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
@@ -20,13 +18,13 @@ from storage.implied import implied
 from storage.interactions import Interaction
 from storage.names import object_classes_seen
 from storage.open_verbs import Retrieval
-from storage.question import Bound, Clause, Order, Question, Relation, Step
+from storage.question import Clause, Order, Question, Relation, Step
 from storage.repository import find_interactions
+from storage.steps import Partners, clusters, gap, settled
 from storage.told_windows import order_of, slack_of, without_told
 
 _PAGE, _OTHERS = 100, 1000  # rows at a time of what is looked for, and of what hangs on it
-_FOREVER = timedelta(days=36_500)
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
+_MOST_OTHERS = 100_000  # rows that are looked through for what hangs on those looked for
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,22 @@ class Match:
     likelihood: float | None = None  # of all that together; None: not looked at
 
 
+class _TooMuchError(Exception):
+    """More would have to be looked through than anybody waits for."""
+
+
+class _Budget:
+    """Of rows, for all steps of a question together."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_OTHERS
+
+    def spend(self, rows: int) -> None:
+        self._left -= rows
+        if self._left < 0:
+            raise _TooMuchError
+
+
 @dataclass(frozen=True)
 class Source:
     """Where interactions come from: the stored ones, and those that stored vectors tell of."""
@@ -45,6 +59,7 @@ class Source:
     session: Session
     retrieval: Retrieval
     weaker: Retrieval | None = None  # also what was not likely enough to be told
+    budget: _Budget = field(default_factory=_Budget)
 
     def pages(self, clause: Clause, window: Filters, size: int) -> Iterator[list[Interaction]]:
         """All of a clause, in order, never more than `size` at once."""
@@ -74,7 +89,8 @@ class Matches:
     """Newest first, or oldest if that is the order; `complete` is known when they are through."""
 
     def __init__(self, source: Source, question: Question, filters: Filters, *, most: int) -> None:
-        """`most` rows are looked at, by the page."""
+        """`most` rows are looked at, by the page, and told as long as all is looked through that
+        may hang on them."""
         self.source, self._question, self._most = source, question, most
         self._filters: Filters = {**filters, "oldest_first": question.order is Order.FIRST}
         self._all_seen = True
@@ -91,7 +107,11 @@ class Matches:
                 return
             seen += len(page)
             page = [one for one in page if not self._excluded(one)]
-            held = _holding(self.source, page, self._question.steps, camera)
+            try:
+                held = _holding(self.source, page, self._question.steps, camera)
+            except _TooMuchError:
+                self._all_seen = False
+                return
             yield from (Match(one, held[one.id]) for one in page if one.id in held)
 
     def _excluded(self, one: Interaction) -> bool:
@@ -123,94 +143,32 @@ def _best(
 ) -> dict[uuid.UUID, tuple[Interaction, ...]]:
     """For each anchor the nearest event of the step for which the rest holds."""
     best: dict[uuid.UUID, tuple[tuple[float, str], tuple[Interaction, ...]]] = {}
-    for cluster, since, until in _clusters(anchors, step):
-        partners = _Partners(cluster, step)
-        window: Filters = {"camera": camera, "since": since, "until": until}
+    slack = source.retrieval.slack
+    asked = bool(source.retrieval.asked(step.clause))
+    for cluster, since, until in clusters(anchors, step, slack, asked=asked):
+        partners = Partners(cluster, step, slack)
+        upwards = step.relation is Relation.THEN  # what is nearest comes first
+        window: Filters = {
+            "camera": camera,
+            "since": since,
+            "until": until,
+            "oldest_first": upwards,
+        }
         for page in source.pages(step.clause, window, _OTHERS):
+            source.budget.spend(len(page))
             pairs = [(anchor, other) for other in page for anchor in partners.of(other)]
             others = {other.id: other for _, other in pairs}
             held = _holding(source, list(others.values()), rest, camera)
             for anchor, other in pairs:
                 if other.id not in held:
                     continue
-                key = abs(_gap(anchor, other).total_seconds()), other.id.hex
+                key = gap(anchor, other).total_seconds(), other.id.hex
                 if anchor.id not in best or key < best[anchor.id][0]:
                     best[anchor.id] = key, (other, *held[other.id])
+            found = {id_: key[0] for id_, (key, _) in best.items()}
+            if settled(cluster, found, step, page[-1]):
+                break
     return {id_: evidence for id_, (_, evidence) in best.items()}
-
-
-class _Partners:
-    """The anchors of which an event can be the step, found by what both must share."""
-
-    def __init__(self, anchors: Sequence[Interaction], step: Step) -> None:
-        self._step = step
-        self._by: dict[str, list[Interaction]] = defaultdict(list)
-        for anchor in anchors:
-            self._by[self._key(anchor)].append(anchor)
-
-    def of(self, other: Interaction) -> list[Interaction]:
-        anchors = self._by.get(self._key(other), [])
-        return [anchor for anchor in anchors if fits(self._step, anchor, other)]
-
-    def _key(self, one: Interaction) -> str:
-        if self._step.person is Bound.SAME:
-            return one.human_track
-        return one.object_track if self._step.thing is Bound.SAME else ""
-
-
-def fits(step: Step, anchor: Interaction, other: Interaction) -> bool:
-    """Do time, person and thing of the other event fit the anchor? Its clause is not looked at."""
-    if anchor.id == other.id:
-        return False
-    for bound, a, b in (
-        (step.person, anchor.human_track, other.human_track),
-        (step.thing, anchor.object_track, other.object_track),
-    ):
-        if bound is not Bound.ANY and (a == b) is not (bound is Bound.SAME):
-            return False
-    overlap = other.started_at <= anchor.ended_at and other.ended_at >= anchor.started_at
-    if step.relation is Relation.WHILE:
-        return overlap
-    if step.relation is Relation.THEN and other.started_at <= anchor.started_at:
-        return False
-    if step.relation is Relation.AFTER and other.started_at >= anchor.started_at:
-        return False
-    return step.within is None or _gap(anchor, other) <= step.within
-
-
-def _gap(a: Interaction, b: Interaction) -> timedelta:
-    """From the end of the earlier to the start of the later; zero where they overlap."""
-    first, second = sorted((a, b), key=lambda one: one.started_at)
-    return max(second.started_at - first.ended_at, timedelta())
-
-
-def _clusters(
-    anchors: Sequence[Interaction], step: Step
-) -> Iterator[tuple[list[Interaction], datetime, datetime]]:
-    """Anchors whose windows of time overlap, and that window."""
-    cluster: list[Interaction] = []
-    since = until = _EARLIEST
-    for anchor in sorted(anchors, key=lambda one: one.started_at):
-        begin, end = _window(anchor, step)
-        if cluster and begin > until:
-            yield cluster, since, until
-            cluster = []
-        if not cluster:
-            since, until = begin, end
-        cluster.append(anchor)
-        since, until = min(since, begin), max(until, end)
-    if cluster:
-        yield cluster, since, until
-
-
-def _window(anchor: Interaction, step: Step) -> tuple[datetime, datetime]:
-    within = _FOREVER if step.within is None else step.within
-    begin, end = anchor.started_at, anchor.ended_at
-    if step.relation in (Relation.AFTER, Relation.NEAR):
-        begin = begin - min(within, begin - _EARLIEST)
-    if step.relation in (Relation.THEN, Relation.NEAR):
-        end = end + min(within, _LATEST - end)
-    return begin, end
 
 
 def clause_filters(session: Session, clause: Clause) -> Filters:

@@ -8,11 +8,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from storage.interactions import PICK_UP, PUT_DOWN
+from storage.question import AskError
 from storage.smoothing import VerbSmoothing
-from storage.vector_rows import Floats
+from storage.vector_rows import Floats, VectorScores
+from storage.windows import smoothed
 from storage.words import gerund
 
 _SENTENCE = "a photo of a person {} an object"
@@ -53,6 +59,10 @@ class OpenVerbs:
     every: timedelta = timedelta(seconds=5)  # between two samples of a pair, as the run stored them
     changed: Mapping[str, float] = field(default_factory=dict)  # of the smoothing, by settings
 
+    def __post_init__(self) -> None:
+        if self.per_day is not None and not (0 < self.per_day < inf):
+            raise AskError(f"{self.per_day} false alarms a day: choose a number above nought")
+
     @classmethod
     def of(
         cls, speaks: Speaks, every_seconds: float | None, changed: Mapping[str, float]
@@ -70,6 +80,17 @@ class OpenVerbs:
 
     def smoothing(self, bundle: str) -> VerbSmoothing:
         return VerbSmoothing(**{**self.speaks.smoothing(bundle), **self.changed})
+
+    def evidence(self, bundle: str, phrase: str, logits: Floats, *, biased: bool = True) -> Floats:
+        """Logits (N,) of a verb -> log-odds."""
+        scale, bias = self.speaks.calibration(bundle, phrase)
+        found: Floats = scale * logits + (bias if biased else 0.0)
+        return found
+
+    def believed(self, scores: VectorScores, evidence: Floats) -> npt.NDArray[np.float64]:
+        """Log-odds (N,) at the rows of the scores -> smoothed ones."""
+        smoothing, every = self.smoothing(scores.bundle), self.every.total_seconds()
+        return smoothed(scores.pair, scores.seconds, evidence, smoothing, every)
 
 
 def sentence_pattern(sentences: Mapping[str, str]) -> str:

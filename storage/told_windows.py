@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from storage.interactions import EndReason, Interaction, Kind, Phase, interaction_id
+from storage.interactions import (
+    PICK_UP,
+    PUT_DOWN,
+    EndReason,
+    Interaction,
+    Kind,
+    Phase,
+    interaction_id,
+)
 from storage.vector_rows import VectorScores, Views, look_at
 from storage.windows import Window
 
@@ -81,6 +89,14 @@ def _interaction(
         clip=view.clip,
         clip_peak=view.clip_peak,
     )
+
+
+def is_sampled(one: Interaction) -> bool:
+    """Is it known by samples alone? Its ends are then known to the time between two of them.
+
+    Pick-ups and put-downs that custody implies are not: no vector is asked for these.
+    """
+    return one.config == ASKED and one.verb not in (PICK_UP, PUT_DOWN)
 
 
 def slack_of(one: Interaction) -> timedelta:

@@ -6,7 +6,7 @@ Vectors are in two tables: at the start, at the end and every few seconds of a p
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -29,6 +29,7 @@ from storage.tables import InteractionRow, PairVectorRow
 from storage.vector_reads import Conditions, Piece, VectorTable, read_postgres, read_sqlite
 
 Floats = npt.NDArray[np.floating[Any]]
+Read = tuple[VectorTable, Conditions]
 
 _LOOKED_AT = 500  # rows of one query by id
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,16 +69,23 @@ def score_vectors(
     prototypes = prototypes.astype(np.float32)
     kept: Filters = {**filters, "verbs": None, "beyond": None}
     own = InteractionRow.bundle == bundle, InteractionRow.vector.is_not(None)
-    reads: list[tuple[VectorTable, Conditions]] = [
+    reads: list[Read] = [
         (PairVectorRow, pair_conditions(bundle, filters)),
         *((InteractionRow, [*branch, *own]) for branch in branches_of(session, **kept)),
     ]
-    postgres = _is_postgres(session)
-    if postgres and floors is not None:
+    if _is_postgres(session) and floors is not None:
         hopeful = find_hopeful(session, reads, prototypes[: len(floors)], floors)
         if hopeful is not None:
             reads = [(table, [*all_, *of_pairs(table, hopeful)]) for table, all_ in reads]
-    read = read_postgres if postgres else read_sqlite
+    return read_scores(session, bundle, prototypes, reads, filters)
+
+
+def read_scores(
+    session: Session, bundle: str, prototypes: Floats, reads: Iterable[Read], filters: Filters
+) -> VectorScores:
+    """Of some rows of the bundle; of the filters only the bounds of time are looked at."""
+    prototypes = prototypes.astype(np.float32)
+    read = read_postgres if _is_postgres(session) else read_sqlite
     pieces = [
         (piece, table is InteractionRow)
         for table, conditions in reads
@@ -86,8 +94,10 @@ def score_vectors(
     return _joined(bundle, pieces, len(prototypes), filters)
 
 
-def count_vectors(session: Session, bundle: str, filters: Filters, *, most: int) -> int:
-    """Samples of pairs that pass, counted no further than `most`."""
+def count_vectors(
+    session: Session, bundle: str, filters: Filters, *, most: int | None = None
+) -> int:
+    """Vectors of pairs that pass, peaks of interactions not among them; counted up to `most`."""
     passing = select(PairVectorRow.id).where(*pair_conditions(bundle, filters)).limit(most)
     return session.scalars(select(func.count()).select_from(passing.subquery())).one()
 

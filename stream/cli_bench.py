@@ -142,13 +142,21 @@ def bench_ask(
         url = database or f"sqlite:///{Path(name) / 'bench.db'}"
         told = bench(url, Path(name), rows, size, lambda done: console.print(f"{done:,} rows"))
         found = list(told)
-    columns = ("vectors that pass", "recall", "p95, first time", "median, again", "p95, again")
+    columns = (
+        "what",
+        "vectors that pass",
+        "recall",
+        "p95, first time",
+        "median, again",
+        "p95, again",
+    )
     show_rows(
         columns,
         [
             (
+                s.what,
                 f"{s.passing:,}",
-                f"{s.recall:.3f}",
+                "" if s.recall is None else f"{s.recall:.3f}",
                 f"{s.first:.1f}",
                 f"{s.median:.1f}",
                 f"{s.p95:.1f}",

@@ -13,7 +13,6 @@ from storage.certainty import (
     Indices,
     find_moments,
     fit_chance,
-    watched,
     without_true,
 )
 
@@ -164,12 +163,3 @@ def test_more_frames_of_the_same_moments_make_no_more_alarms() -> None:
 def test_too_little_to_tell_is_said(scores: Floats) -> None:
     assert fit_chance(scores.astype(np.float64), DAY) is None
     assert fit_chance(footage("normal", 0), 0.0) is None
-
-
-def test_two_cameras_watch_as_long_as_one_and_a_night_is_not_watched() -> None:
-    hour = np.arange(0.0, 3601.0, 5.0)
-    gate = np.zeros(len(hour), np.int64)
-    assert watched(hour, gate) == 3600
-    assert watched(np.tile(hour, 2), np.concatenate([gate, gate + 1])) == 3600
-    assert watched(np.concatenate([hour, hour + 40_000]), np.tile(gate, 2)) == 7800
-    assert watched(hour[:0], gate[:0]) == 0

@@ -167,6 +167,32 @@ def test_filters_steps_and_contrasts_hold(
         assert [row.asked for row in told.rows] == [False]
 
 
+def test_what_goes_on_between_two_samples_is_going_on_at_an_instant(
+    stored: sessionmaker[Session],
+) -> None:
+    picked_up = [
+        make_interaction(
+            n,
+            verb="pick up",
+            human_track="gate:0:3",
+            object_track="gate:0:7",
+            object_class="cup",
+            started_at=NOON + timedelta(seconds=second),
+            ended_at=NOON + timedelta(seconds=second),
+        )
+        for n, second in enumerate((3, 12, 20), start=1)
+    ]
+    with stored.begin() as session:
+        add_interactions(session, interactions=picked_up)
+    during = ask(stored, "who picked up a cup while juggling a ball")
+    assert sorted(times(during)) == [(3, 3), (12, 12)]
+    assert times(ask(stored, "who picked up a cup while not juggling a ball")) == [(20, 20)]
+    assert times(ask(stored, "who juggled a ball while picking up a cup")) == [(0, 10)]
+    later = ask(stored, "who picked up a cup and then juggled a ball")
+    began = {row.evidence[0].started_at for row in later.rows}
+    assert began == {NOON + timedelta(seconds=30)}  # none that had begun before
+
+
 def test_a_threshold_is_the_caller_s(stored: sessionmaker[Session]) -> None:
     assert len(ask(stored, "who juggled what", least=0.99).rows) == 2
     assert ask(stored, "did anyone juggle a bench").yes is False

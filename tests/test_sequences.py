@@ -252,4 +252,39 @@ def test_a_long_search_ends_and_says_so(
     tell(sessions, *((n, "1", "hold", "70", "cup") for n in range(250)))
     found = look_up(sessions, "how many people held a cup")
     assert not found.complete
-    assert "only 100 candidates" in found.summary
+    assert "there is more than was looked at" in found.summary
+
+
+def tell_boxes(sessions: sessionmaker[Session], *, left: bool) -> None:
+    """A hundred boxes are put down and, but for the newest, taken again; much happens later."""
+    boxes = [
+        (2 * n + after, "1", verb, str(100 + n), "box")
+        for n in range(100)
+        for after, verb in enumerate(("put down", "pick up"))
+    ]
+    later = [(300 + n, "2", "hold", "90", "cup") for n in range(3000)]
+    tell(sessions, *(boxes[:-1] if left else boxes), *later)
+
+
+@pytest.mark.parametrize("most", [1500, 100_000])
+def test_what_is_refuted_is_not_looked_for_any_further(
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("storage.sequences._MOST_OTHERS", most)
+    tell_boxes(sessions, left=False)
+    found = look_up(sessions, "what was left behind")
+    assert (found.total, found.complete) == (0, True)
+    first = look_up(sessions, "who put down a box and then picked it up")
+    assert (first.total, first.complete) == (100, True)
+
+
+@pytest.mark.parametrize("most", [1500, 100_000])
+def test_of_what_not_all_was_looked_through_nothing_is_told_but_that(
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("storage.sequences._MOST_OTHERS", most)
+    tell_boxes(sessions, left=True)
+    found = look_up(sessions, "what was left behind")
+    enough = most > 3100
+    assert (found.total, found.complete) == (int(enough), enough)
+    assert enough is ("there is more than was looked at" not in found.summary)
