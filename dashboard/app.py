@@ -5,7 +5,7 @@
 
 import streamlit as st
 
-from configs.settings import SettingsError, load
+from configs.settings import SettingsError, load_from_environment
 from dashboard.views import alerts, ask, latest, timeline
 from models.speech import BundleSpeech
 from storage.ask import OpenVerbs
@@ -20,7 +20,7 @@ def _speech(bundle: str) -> BundleSpeech:
 def main() -> None:
     st.set_page_config(page_title="hoi-stream", page_icon="👁️", layout="wide")
     try:
-        settings = load(None)
+        settings = load_from_environment()
     except SettingsError as error:
         st.error(str(error))
         st.stop()

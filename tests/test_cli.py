@@ -19,6 +19,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from configs.settings import load_from_environment
 from models.bundle import DetectorSection, load_bundle, write_manifest
 from storage.bus import Bus
 from storage.database import make_engine, make_sessions, upgrade
@@ -291,6 +292,29 @@ def test_a_question_is_answered_as_csv_and_json(cli: Cli, tmp_path: Path) -> Non
     code, out, err = cli("ask", "who frobnicated the box", "--database", url)
     assert code == 1
     assert "not understood: frobnicated" in err
+
+
+@pytest.mark.parametrize("command", ["dashboard", "api"])
+def test_what_the_pages_and_the_api_know_is_all_of_the_configuration(
+    command: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "bundle: my/bundle\nvectors: {every_seconds: 2}\nsmoothing: {default: {tau: 0.4}}\n"
+    )
+
+    def start(_program: str, _arguments: list[str], environment: dict[str, str]) -> None:
+        monkeypatch.setattr(os, "environ", environment)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execvpe", start)
+    assert cli(command, "--config", file.name, "--database", "sqlite:///other.db")[0] == 0
+    monkeypatch.chdir("/")
+    known = load_from_environment()
+    assert (known.bundle, known.vectors.every_seconds) == ("my/bundle", 2)
+    assert known.smoothing.default == {"tau": 0.4}
+    assert known.database.url == "sqlite:///other.db"
+    assert known.media == tmp_path / "media"
 
 
 def test_the_api_is_started_with_a_token_of_its_own(tmp_path: Path) -> None:
