@@ -22,7 +22,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime
 
 from dashboard.api_alerts import add_alerts
-from dashboard.api_answers import AnswerOut, PageOut, answer_out, interaction_out
+from dashboard.api_answers import AnswerOut, PageOut
+from storage.answer_json import answer_to_dict, interaction_to_dict
 from storage.ask import LESS_SURE, Answer, AskError, OpenVerbs, answer, understand_stored
 from storage.certainty import PER_DAY
 from storage.database import ReadSession, Sessions
@@ -106,7 +107,8 @@ def _add_asking(
                 less_sure=LESS_SURE if offset == 0 else 0,
             )
 
-        return answer_out(_read(sessions, read), last, offset)
+        told = answer_to_dict(_read(sessions, read), as_of=last, offset=offset)
+        return AnswerOut.model_validate(told)
 
 
 def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
@@ -134,7 +136,7 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
         )
         more = offset + limit if len(found) > limit else None
         return PageOut(
-            interactions=[interaction_out(one) for one in found[:limit]], next_offset=more
+            interactions=[interaction_to_dict(one) for one in found[:limit]], next_offset=more
         )
 
     @api.get("/interactions/{id}", dependencies=[checked])
@@ -142,7 +144,7 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
         found = _read(sessions, lambda session: get_interaction(session, id=id))
         if found is None:
             raise HTTPException(404, "no such interaction")
-        return interaction_out(found)
+        return interaction_to_dict(found)
 
     @api.get("/names", dependencies=[checked])
     def names() -> dict[str, list[str]]:
@@ -167,7 +169,7 @@ async def _live(sessions: Sessions, seconds: float) -> AsyncIterator[str]:
             if told.get(one.id) != _state(one):
                 told[one.id] = _state(one)
                 beat = time.monotonic()
-                data = json.dumps(interaction_out(one))
+                data = json.dumps(interaction_to_dict(one))
                 yield f"event: interaction\nid: {one.id}\ndata: {data}\n\n"
         told = dict(list(told.items())[-2 * _NEWEST :])
         if time.monotonic() - beat > _BEAT_SECONDS:

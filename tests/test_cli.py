@@ -27,7 +27,7 @@ from storage.repository import add_interactions, find_interactions
 from stream.cli import main, parse_since
 from stream.sources import read_file
 from tests.conftest import free_port
-from tests.test_interactions import make_interaction
+from tests.test_interactions import NOON, make_interaction
 
 MakeVideo = Callable[..., Path]
 
@@ -285,13 +285,46 @@ def test_a_question_is_answered_as_csv_and_json(cli: Cli, tmp_path: Path) -> Non
     assert row[:2] == ["'=1+1", "box"], "a spreadsheet must not take a name for a formula"
     assert row[-1] == str(told[1].id)
     code, out, err = cli("ask", "who picked up a box", "--database", url, "--json")
-    assert [json.loads(line)["id"] for line in out.splitlines()] == [str(told[0].id)]
+    told_all = json.loads(out)
+    assert [row["interaction"]["id"] for row in told_all["rows"]] == [str(told[0].id)]
     assert "1 interaction" in err
     code, out, err = cli(*asked)
     assert (code, "nothing found" in out) == (0, True), "another person put it down"
     code, out, err = cli("ask", "who frobnicated the box", "--database", url)
     assert code == 1
     assert "not understood: frobnicated" in err
+
+
+def test_a_long_answer_is_read_page_by_page_and_filed_as_a_whole(cli: Cli, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'asked.db'}"
+    engine = make_engine(url)
+    upgrade(engine)
+    held = [make_interaction(n, verb="hold", object_class="cup") for n in range(120)]
+    with make_sessions(engine).begin() as session:
+        kicked = make_interaction(200, verb="kick", object_class="cup")
+        add_interactions(session, interactions=[*held, kicked])
+    engine.dispose()
+
+    def ask(question: str, *more: str) -> tuple[str, str]:
+        code, out, err = cli("ask", question, "--database", url, *more)
+        assert code == 0, err
+        return out, err
+
+    out, err = ask("who held what", "--csv")
+    assert len(out.splitlines()) == 121
+    assert "rows" not in err
+    out, err = ask("who held what")
+    assert "rows 1 to 50 of 120: --offset 50 shows the next" in err
+    out, err = ask("who held what", "--csv", "--limit", "50", "--offset", "100")
+    assert (len(out.splitlines()), "rows" in err) == (21, False)
+    minute = (NOON + timedelta(seconds=59.5)).isoformat()
+    out, _ = ask("how many times did anyone hold a cup", "--until", minute, "--json")
+    told = json.loads(out)
+    assert (told["number"], len(told["rows"]), told["next_offset"]) == (60, 60, None)
+    assert json.loads(ask("did anyone hold a box", "--json")[0])["yes"] is False
+    out, _ = ask("who held a cup and then kicked it", "--json", "--limit", "1")
+    (row,) = json.loads(out)["rows"]
+    assert [one["verb"] for one in (row["interaction"], *row["evidence"])] == ["hold", "kick"]
 
 
 @pytest.mark.parametrize("command", ["dashboard", "api"])
