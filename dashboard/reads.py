@@ -20,6 +20,7 @@ from storage.repository import count_by_verb, find_interactions
 
 T = TypeVar("T")
 
+ROWS = 50  # of an answer, on a page
 MOST_ROWS = 500  # on a timeline; more bars cannot be told apart
 COLUMNS = ("id", "camera", "who", "did", "what", "began", "ended", "score", "open", "moment")
 
@@ -89,10 +90,11 @@ def ask(
     camera: str | None,
     now: datetime,
     correction: Correction | None = None,
+    page: int = 1,
     per_day: float = PER_DAY,
     _open_verbs: OpenVerbs | None = None,
 ) -> Reply:
-    """Raises `StorageError` with a line for the user."""
+    """`ROWS` of it, pages counted from one; raises `StorageError` with a line for the user."""
     known = None if _open_verbs is None else replace(_open_verbs, per_day=per_day)
 
     def read(session: ReadSession) -> Reply:
@@ -105,7 +107,14 @@ def ask(
             clause = replace(asked.clause, verbs=verbs, phrases=phrases, objects=correction.objects)
             asked = replace(asked, clause=clause, camera=correction.camera, answerable=True)
         found = answer(
-            session, asked, since=since, camera=camera, open_verbs=known, less_sure=LESS_SURE
+            session,
+            asked,
+            since=since,
+            camera=camera,
+            limit=ROWS,
+            offset=(page - 1) * ROWS,
+            open_verbs=known,
+            less_sure=LESS_SURE if page == 1 else 0,
         )
         return Reply(
             _table(found.rows, found.columns),
