@@ -7,6 +7,7 @@ with the token. The engine is the one of `stream ask`.
 import asyncio
 import hmac
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -32,6 +33,7 @@ from storage.interactions import Interaction
 from storage.names import cameras, verbs_seen
 from storage.repository import find_interactions, get_interaction, latest
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _POLL_SECONDS, _BEAT_SECONDS = 1.0, 15.0  # of the live stream; a beat shows that it is alive
@@ -63,7 +65,11 @@ def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None
 
     @api.get("/health")
     def health() -> dict[str, str]:
-        _read(sessions, lambda session: latest(session, limit=1))
+        try:
+            _read(sessions, lambda session: latest(session, limit=1))
+        except StorageError as error:  # which names the database; whoever asks here may be anybody
+            logger.warning("%s", error)
+            raise HTTPException(503, "the database is away") from error
         return {"status": "ok"}
 
     _add_asking(api, sessions, Depends(check), open_verbs)

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from dashboard.api import make_api
 from storage.alerts import add_test
 from storage.channels import Channel
-from storage.database import Sessions
+from storage.database import Sessions, make_engine, make_sessions
 from storage.delivery_rows import claim, due, note_attempt
 from storage.errors import StorageError
 from storage.repository import add_interactions
@@ -100,6 +100,17 @@ def test_nothing_is_told_without_the_token(client: TestClient, sessions: Session
             assert answer.status_code == (200 if path == "/health" else 401), (path, token)
     with pytest.raises(StorageError, match="token"):
         make_api(sessions, "")
+
+
+def test_a_database_that_is_away_is_named_to_those_with_the_token_alone() -> None:
+    engine = make_engine("postgresql+psycopg://joe:secret@127.0.0.1:9/hoi")
+    with TestClient(make_api(make_sessions(engine), TOKEN)) as client:
+        told = client.get("/health")
+        assert told.status_code == 503
+        assert told.json() == {"detail": "the database is away"}
+        asked = client.get("/names", headers=HEADERS)
+        assert (asked.status_code, "127.0.0.1" in asked.text) == (503, True)
+    engine.dispose()
 
 
 def test_standing_questions_and_how_they_were_told(client: TestClient, sessions: Sessions) -> None:
