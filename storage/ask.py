@@ -10,6 +10,7 @@ With an `OpenVerbs` any verb can be asked for, also over video that is long gone
 
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from difflib import get_close_matches
 from itertools import islice
 from math import prod
 
@@ -23,6 +24,7 @@ from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import Retrieval
 from storage.question import AskError, Form, Order, Question
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
+from storage.run_rows import cameras_run
 from storage.sequences import Match, Matches, Source, clause_filters
 from storage.speech import OpenVerbs
 from storage.told_windows import ASKED
@@ -86,8 +88,11 @@ def answer(
     The likeliest come first, of those equally likely the newest; beyond the newest hundred of
     many, where nobody waits for all to be read, the newest. `less_sure`: where fewer rows than that
     are found, it is filled up by moments, the likeliest first, that were not likely enough to be
-    told live or that are of a thing of another colour; they count for nothing else.
+    told live or that are of a thing of another colour; they count for nothing else. Raises
+    `AskError` for a camera that there never was.
     """
+    if camera is not None:
+        _check_camera(session, camera)
     conflict = camera is not None and question.camera not in (None, camera)
     if not question.answerable or conflict:
         return told(question, Found([]))
@@ -114,6 +119,15 @@ def answer(
     found.notes = tuple(retrieval.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     return told(question, found)
+
+
+def _check_camera(session: Session, camera: str) -> None:
+    """ "Nothing found" of a name that was mistyped would be believed."""
+    known = sorted({*cameras(session), *cameras_run(session)})
+    if camera not in known:
+        near = get_close_matches(camera, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise AskError(f"there is no camera {camera!r}; {hint}")
 
 
 def _first(matches: Matches) -> Found:

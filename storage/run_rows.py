@@ -55,6 +55,11 @@ def start_run(
     return row.id
 
 
+def cameras_run(session: Session) -> list[str]:
+    """All that a run has had, whether anything was seen there or not."""
+    return list(session.scalars(select(CameraRow.name).order_by(CameraRow.name)))
+
+
 def finish_run(
     session: Session, *, run: uuid.UUID, ended_at: datetime, summary: Mapping[str, Any] | None
 ) -> None:

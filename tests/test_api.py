@@ -77,6 +77,7 @@ def test_interactions_and_names(client: TestClient) -> None:
         ("/ask", {"q": ""}, 422, "empty"),
         ("/ask", {"q": "x" * 10_000}, 422, "at most 500"),
         ("/ask", {"q": "who", "zone": "../../etc/passwd"}, 422, "no time zone"),
+        ("/ask", {"q": "who held what", "camera": "gaet"}, 422, "did you mean 'gate'"),
         ("/ask", {"q": "who", "limit": 10_000}, 422, "less than or equal"),
         ("/ask", {"q": "who", "since": "2026-01-01T00:00"}, 422, "timezone"),
         ("/interactions/6e1f4f3c-0000-4000-8000-000000000000", {}, 404, "no such"),

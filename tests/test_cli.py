@@ -310,6 +310,8 @@ def test_a_long_answer_is_read_page_by_page_and_filed_as_a_whole(cli: Cli, tmp_p
         assert code == 0, err
         return out, err
 
+    code, _, err = cli("ask", "who held what", "--camera", "gaet", "--database", url)
+    assert (code, "no camera 'gaet'; did you mean 'gate'?" in err) == (1, True)
     out, err = ask("who held what", "--csv")
     assert len(out.splitlines()) == 121
     assert "rows" not in err
