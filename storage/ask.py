@@ -8,6 +8,7 @@ with sessions() as session:
 With an `OpenVerbs` any verb can be asked for, also over video that is long gone.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
@@ -28,6 +29,7 @@ from storage.run_rows import cameras_run
 from storage.sequences import Match, Matches, Source, clause_filters
 from storage.speech import OpenVerbs
 from storage.told_windows import ASKED
+from storage.twice import viewers_of_the_same
 from storage.vector_rows import bundles_with_vectors
 
 LESS_SURE = 5  # rows that people are shown, sure or not
@@ -116,7 +118,7 @@ def answer(
         source = replace(matches.source, weaker=Retrieval(session, open_verbs, weaker=True))
         doubtful = _less_sure(source, question, filters, found)
         found.less_sure = doubtful[: less_sure - found.total]
-    found.notes = tuple(retrieval.notes)
+    found.notes = (*found.notes, *retrieval.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     return told(question, found)
 
@@ -151,6 +153,7 @@ def _everything(matches: Matches, form: Form, limit: int, offset: int, *, asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
     every = _likeliest_first(matches.source.session, every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
+    found.notes = _told_twice(every)
     if form in (Form.PEOPLE, Form.THINGS):
         ones = [match.interaction for match in every]
         people = form is Form.PEOPLE
@@ -193,7 +196,15 @@ def _listed(
     total = count_interactions(session, most=MOST_COUNTED + 1, **narrowed)
     found = [Match(one) for one in rows]
     every = found if first else _likeliest_first(session, found)
-    return Found(every[offset - first :][:limit], total)
+    return Found(every[offset - first :][:limit], total, notes=_told_twice(every))
+
+
+def _told_twice(every: Sequence[Match]) -> tuple[str, ...]:
+    viewers = viewers_of_the_same(match.interaction for match in every)
+    if not viewers:
+        return ()
+    said = f"watched with {len(viewers)} bundles or configurations at the same time"
+    return (f"{said}: what more than one of them tells is counted for each",)
 
 
 def _likeliest_first(session: Session, found: list[Match]) -> list[Match]:
