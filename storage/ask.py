@@ -153,7 +153,7 @@ def _everything(matches: Matches, form: Form, limit: int, offset: int, *, asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
     every = _likeliest_first(matches.source.session, every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
-    found.notes = _told_twice(every)
+    found.notes = _notes(every, None if asked or len(every) <= _RANKED else form)
     if form in (Form.PEOPLE, Form.THINGS):
         ones = [match.interaction for match in every]
         people = form is Form.PEOPLE
@@ -196,15 +196,19 @@ def _listed(
     total = count_interactions(session, most=MOST_COUNTED + 1, **narrowed)
     found = [Match(one) for one in rows]
     every = found if first else _likeliest_first(session, found)
-    return Found(every[offset - first :][:limit], total, notes=_told_twice(every))
+    ranked = question.form if total > _RANKED else None
+    return Found(every[offset - first :][:limit], total, notes=_notes(every, ranked))
 
 
-def _told_twice(every: Sequence[Match]) -> tuple[str, ...]:
-    viewers = viewers_of_the_same(match.interaction for match in every)
-    if not viewers:
-        return ()
-    said = f"watched with {len(viewers)} bundles or configurations at the same time"
-    return (f"{said}: what more than one of them tells is counted for each",)
+def _notes(every: Sequence[Match], ranked: Form | None) -> tuple[str, ...]:
+    """What to know of the rows; `ranked`: the form of a question with rows that are not ranked."""
+    notes = []
+    if ranked is Form.LIST:
+        notes.append(f"of the newest {_RANKED} the likeliest come first, then the others by time")
+    if viewers := viewers_of_the_same(match.interaction for match in every):
+        said = f"watched with {len(viewers)} bundles or configurations at the same time"
+        notes.append(f"{said}: what more than one of them tells is counted for each")
+    return tuple(notes)
 
 
 def _likeliest_first(session: Session, found: list[Match]) -> list[Match]:
