@@ -1,5 +1,6 @@
 """What the page Alerts reads and writes: standing questions, and how they were told of."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -70,8 +71,11 @@ def tries(url: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def save(url: str, draft: Draft) -> Standing:
-    """Raises `StorageError` with a line for the user."""
+def save(
+    url: str, draft: Draft, *, verbs: Collection[str] = (), objects: Collection[str] = ()
+) -> Standing:
+    """`verbs`, `objects`: names beside those that were seen. Raises `StorageError` with a line for
+    the user."""
     secret = draft.secret.strip() or None
     channels = tuple(
         Channel.make(line.strip(), secret if line.strip().startswith("http") else None)
@@ -81,7 +85,8 @@ def save(url: str, draft: Draft) -> Standing:
     cooldown, per_camera = parse_cooldown(draft.cooldown)
     quiet = QuietHours.parse(draft.quiet, draft.zone)
     with _sessions(url).begin() as session:
-        asked = understand_standing(session, draft.question, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        asked = understand_standing(session, draft.question, now=now, verbs=verbs, objects=objects)
         wanted = Standing(
             draft.name.strip(),
             asked,

@@ -28,8 +28,10 @@ def open_alerts(database: str, monkeypatch: pytest.MonkeyPatch) -> Open:
 
     def show(url: str) -> None:
         from dashboard.views import alerts
+        from models.speech import Words
 
-        alerts.render(url)
+        words = Words.of("world-boxes", detector_given=False)
+        alerts.render(url, words.verbs, words.objects)
 
     return lambda: AppTest.from_function(show, default_timeout=60, args=(database,)).run()
 
@@ -57,6 +59,16 @@ def test_a_question_is_saved_from_the_form(open_alerts: Open, sessions: Sessions
         (saved,) = all_standing(session)
     assert [c.kind for c in saved.channels] == ["webhook", "mail"]
     assert saved.channels[0].secret == "env:HOI_SECRET_X"
+
+
+def test_what_the_bundle_names_can_be_watched_for_before_it_was_seen(
+    open_alerts: Open, sessions: Sessions
+) -> None:
+    app = open_alerts()
+    fill_in(app, app.text_input(key="alert question").placeholder)
+    with sessions() as session:
+        (saved,) = all_standing(session)
+    assert saved.question.clause.objects == ("box",)
 
 
 @pytest.mark.parametrize(
