@@ -12,7 +12,7 @@ from storage.alert_rows import recent_alerts
 from storage.alerts import add_test
 from storage.channels import Channel
 from storage.database import Sessions
-from storage.delivery_rows import delivery_log
+from storage.delivery_rows import delivery_log, untried
 from storage.errors import StorageError
 from storage.quiet import QuietHours
 from storage.standing import Standing, parse_cooldown, understand_standing
@@ -60,9 +60,9 @@ def alerts(url: str) -> pd.DataFrame:
 
 
 def tries(url: str) -> pd.DataFrame:
-    """The delivery log, newest first."""
+    """The delivery log, newest first, before it what was not tried yet."""
     with _sessions(url)() as session:
-        found = delivery_log(session, limit=SHOWN)
+        found = [*untried(session, limit=SHOWN), *delivery_log(session, limit=SHOWN)]
     rows = [
         (one.at, one.standing, one.channel.kind, one.state, one.outcome, one.next_at)
         for one in found

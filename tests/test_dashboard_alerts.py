@@ -98,6 +98,8 @@ def test_questions_pause_are_tested_and_go(open_alerts: Open, sessions: Sessions
     app.button(key="test mine").click().run()
     with sessions() as session:
         assert {alert.test for alert in recent_alerts(session)} == {True, False}
+    tried = app.dataframe[1].value
+    assert tried["outcome"].str.startswith("not tried yet: a run").tolist() == [True, True]
     app.button(key="pause mine").click().run()
     assert "paused" in app.markdown[0].value
     app.button(key="resume mine").click().run()

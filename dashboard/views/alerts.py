@@ -10,6 +10,7 @@ from storage.errors import StorageError
 from storage.standing import Standing, shown_cooldown
 
 _REFRESH_SECONDS = 5
+_DONE = {"Test": "the test waits for a run, or `stream alerts run`, to send it"}
 _TIME = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")
 
 
@@ -53,7 +54,7 @@ def _card(url: str, one: Standing) -> None:
             key = f"{label.lower()} {one.name}"
             idle = label == "Test" and not one.channels
             if column.button(label, key=key, disabled=idle, width="stretch"):
-                _do(action, f"{one.name}: {label.lower()}")
+                _do(action, f"{one.name}: {_DONE.get(label, label.lower())}")
 
 
 def _facts(one: Standing) -> list[str]:
