@@ -4,12 +4,9 @@
 with the token. The engine is the one of `stream ask`.
 """
 
-import asyncio
 import hmac
-import json
 import logging
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -17,27 +14,23 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime
 
 from dashboard.api_alerts import add_alerts
 from dashboard.api_answers import AnswerOut, PageOut
+from dashboard.api_live import add_live
 from storage.answer_json import answer_to_dict, interaction_to_dict
 from storage.ask import LESS_SURE, Answer, AskError, OpenVerbs, answer, understand_stored
 from storage.certainty import PER_DAY
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
-from storage.interactions import Interaction
 from storage.names import cameras, verbs_seen
 from storage.repository import find_interactions, get_interaction, latest
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-_POLL_SECONDS, _BEAT_SECONDS = 1.0, 15.0  # of the live stream; a beat shows that it is alive
-_NEWEST = 200  # changed interactions that one look can tell
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 Offset = Annotated[int, Query(ge=0, le=10_000)]
@@ -74,6 +67,7 @@ def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None
 
     _add_asking(api, sessions, Depends(check), open_verbs)
     _add_reading(api, sessions, Depends(check))
+    add_live(api, sessions, Depends(check))
     add_alerts(api, sessions, Depends(check))
     return api
 
@@ -156,40 +150,6 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
     def names() -> dict[str, list[str]]:
         """Verbs and cameras of what is stored."""
         return _read(sessions, lambda s: {"verbs": verbs_seen(s), "cameras": cameras(s)})
-
-    @api.get("/live", dependencies=[checked])
-    def live(seconds: Annotated[float, Query(gt=0, le=86_400)] = 3600) -> StreamingResponse:
-        """Interactions as they begin, go on and end, as server-sent events, for so long."""
-        return StreamingResponse(_live(sessions, seconds), media_type="text/event-stream")
-
-
-async def _live(sessions: Sessions, seconds: float) -> AsyncIterator[str]:
-    """What changed since it was asked for, up to `_NEWEST` a second; an id comes again when its
-    phase or end changes."""
-    told = {one.id: _state(one) for one in await run_in_threadpool(_read, sessions, _changed)}
-    yield ": live\n\n"
-    end = beat = time.monotonic()
-    end += seconds
-    while time.monotonic() < end:
-        for one in reversed(await run_in_threadpool(_read, sessions, _changed)):
-            if told.get(one.id) != _state(one):
-                told[one.id] = _state(one)
-                beat = time.monotonic()
-                data = json.dumps(interaction_to_dict(one))
-                yield f"event: interaction\nid: {one.id}\ndata: {data}\n\n"
-        told = dict(list(told.items())[-2 * _NEWEST :])
-        if time.monotonic() - beat > _BEAT_SECONDS:
-            beat = time.monotonic()
-            yield ": beat\n\n"
-        await asyncio.sleep(min(_POLL_SECONDS, max(0.0, end - time.monotonic())))
-
-
-def _changed(session: ReadSession) -> list[Interaction]:
-    return list(latest(session, limit=_NEWEST))
-
-
-def _state(one: Interaction) -> tuple[str, datetime]:
-    return one.phase, one.ended_at
 
 
 def _zone(name: str) -> ZoneInfo:

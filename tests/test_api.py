@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -133,7 +133,9 @@ def test_standing_questions_and_how_they_were_told(client: TestClient, sessions:
     assert (tried["alert"], tried["state"], tried["outcome"]) == (alert["id"], "failed", "404")
 
 
-def test_live_events_come_over_a_socket(sessions: Sessions) -> None:
+@pytest.fixture
+def served(sessions: Sessions) -> Iterator[str]:
+    """The address of a real server."""
     port = free_port()
     config = uvicorn.Config(make_api(sessions, TOKEN), port=port, log_level="warning")
     server = uvicorn.Server(config)
@@ -142,18 +144,40 @@ def test_live_events_come_over_a_socket(sessions: Sessions) -> None:
     until = time.monotonic() + 20
     while not server.started and time.monotonic() < until:
         time.sleep(0.02)
-    url = f"http://127.0.0.1:{port}"
-    seen = []
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def listen(
+    url: str, seconds: float, meanwhile: Callable[[], None], **headers: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """The ids and data of all events."""
+    seen, ids = [], []
     with (
-        httpx.Client(headers=HEADERS, timeout=20) as client,
-        client.stream("GET", f"{url}/live", params={"seconds": 3}) as stream,
+        httpx.Client(headers={**HEADERS, **headers}, timeout=20) as client,
+        client.stream("GET", f"{url}/live", params={"seconds": seconds}) as stream,
     ):
         for line in stream.iter_lines():
             if line == ": live":
-                with sessions.begin() as session:
-                    add_interactions(session, interactions=[make_interaction(1)])
+                meanwhile()
+            if line.startswith("id: "):
+                ids.append(line[4:])
             if line.startswith("data: "):
                 seen.append(json.loads(line[6:]))
-    server.should_exit = True
-    thread.join(10)
-    assert [one["verb"] for one in seen] == ["pick up"]
+    return list(zip(ids, seen, strict=True))
+
+
+def test_live_events_come_over_a_socket(sessions: Sessions, served: str) -> None:
+    def store(*numbers: int) -> None:
+        with sessions.begin() as session:
+            add_interactions(session, interactions=[make_interaction(n) for n in numbers])
+
+    store(0)
+    ((last, one),) = listen(served, 3, lambda: store(300))
+    assert one["id"] == str(make_interaction(300).id)
+    store(400, 500)  # while nobody listens
+    again = listen(served, 2, lambda: None, **{"Last-Event-ID": last})
+    told = [one["id"] for _, one in again]
+    assert told == [str(make_interaction(n).id) for n in (300, 400, 500)]
+    assert listen(served, 0.1, lambda: None) == []
