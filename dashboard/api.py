@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +22,7 @@ from pydantic import AwareDatetime
 from dashboard.api_alerts import add_alerts
 from dashboard.api_answers import AnswerOut, PageOut
 from dashboard.api_live import add_live
+from dashboard.api_media import add_media
 from storage.answer_json import answer_to_dict, interaction_to_dict
 from storage.ask import LESS_SURE, Answer, AskError, OpenVerbs, answer, understand_stored
 from storage.certainty import PER_DAY
@@ -36,8 +38,13 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Offset = Annotated[int, Query(ge=0, le=10_000)]
 
 
-def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None) -> FastAPI:
-    """Without `open_verbs` only what was seen live is answered.
+def make_api(
+    sessions: Sessions,
+    token: str,
+    open_verbs: OpenVerbs | None = None,
+    media: Path | None = None,
+) -> FastAPI:
+    """Without `open_verbs` only what was seen live is answered, without `media` nothing is shown.
 
     Raises `StorageError` if the token is too short to keep anybody out.
     """
@@ -67,6 +74,7 @@ def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None
 
     _add_asking(api, sessions, Depends(check), open_verbs)
     _add_reading(api, sessions, Depends(check))
+    add_media(api, sessions, Depends(check), media)
     add_live(api, sessions, Depends(check))
     add_alerts(api, sessions, Depends(check))
     return api

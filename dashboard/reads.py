@@ -33,6 +33,8 @@ class Picture:
     caption: str
     human_box: Box
     object_box: Box
+    clip: Path | None = None  # a video around it
+    clip_peak: float = 0.0  # seconds into the clip
 
 
 @dataclass(frozen=True)
@@ -217,5 +219,15 @@ def _pictures(found: Sequence[Interaction], media: Path) -> list[Picture]:
             continue
         when = one.started_at.strftime("%H:%M:%S")
         caption = f"{when} {person_label(one.human_track)} {one.verb} {one.object_class}"
-        pictures.append(Picture(media / one.snapshot, caption, one.human_box, one.object_box))
+        clip = media / one.clip if one.clip is not None else None
+        pictures.append(
+            Picture(
+                path=media / one.snapshot,
+                caption=caption,
+                human_box=one.human_box,
+                object_box=one.object_box,
+                clip=clip if clip is not None and clip.is_file() else None,
+                clip_peak=one.clip_peak or 0.0,
+            )
+        )
     return pictures

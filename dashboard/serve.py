@@ -25,7 +25,8 @@ def serve() -> FastAPI:
     known = OpenVerbs.of(
         BundleSpeech(settings.bundle), settings.vectors.every_seconds, settings.smoothing.default
     )
-    return make_api(make_sessions(engine), os.environ.get(TOKEN_VARIABLE, ""), known)
+    token, media = os.environ.get(TOKEN_VARIABLE, ""), settings.media.absolute()
+    return make_api(make_sessions(engine), token, known, media)
 
 
 def _refuse(revision: str) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -131,6 +132,28 @@ def test_standing_questions_and_how_they_were_told(client: TestClient, sessions:
     assert get(client, "/alerts", standing="other") == []
     (tried,) = get(client, "/deliveries", limit=1)
     assert (tried["alert"], tried["state"], tried["outcome"]) == (alert["id"], "failed", "404")
+
+
+def test_pictures_and_clips_are_fetched_by_the_interaction(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    media = tmp_path / "media"
+    (media / "clips").mkdir(parents=True)
+    (media / "clips" / "1.mp4").write_bytes(b"a video")
+    (media / "1.jpg").write_bytes(b"a picture")
+    (tmp_path / "secret.jpg").write_bytes(b"a secret")
+    (media / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    places = ("1.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "link.jpg", "gone.jpg", None)
+    ones = [make_interaction(n, snapshot=p, clip="clips/1.mp4") for n, p in enumerate(places)]
+    with sessions.begin() as session:
+        add_interactions(session, interactions=ones)
+    with TestClient(make_api(sessions, TOKEN, media=media), headers=HEADERS) as client:
+        told = [client.get(f"/interactions/{one.id}/snapshot") for one in ones]
+        assert [one.status_code for one in told] == [200, *[404] * 5]
+        assert (told[0].content, told[0].headers["content-type"]) == (b"a picture", "image/jpeg")
+        clip = client.get(f"/interactions/{ones[0].id}/clip", headers={"Range": "bytes=2-6"})
+        assert (clip.status_code, clip.content) == (206, b"video")
+        assert clip.headers["content-type"] == "video/mp4"
 
 
 @pytest.fixture

@@ -155,10 +155,15 @@ def _show_found(reply: reads.Reply) -> None:
     st.subheader(reply.summary)
     st.dataframe(reply.table, key="answer", hide_index=True, width="stretch")
     shown = reply.pictures[:_MOST_PICTURES]
+    moving = any(one.clip for one in shown) and st.toggle("Clips", key="clips")
     for start in range(0, len(shown), _PER_ROW):
         columns = st.columns(_PER_ROW)
         for column, picture in zip(columns, shown[start : start + _PER_ROW], strict=False):
-            column.image(draw_boxes(picture), caption=picture.caption, width="stretch")
+            if moving and picture.clip is not None:
+                column.video(str(picture.clip), start_time=max(0.0, picture.clip_peak - 2))
+                column.caption(picture.caption)
+            else:
+                column.image(draw_boxes(picture), caption=picture.caption, width="stretch")
 
 
 def _turn_pages(question: str, reply: reads.Reply) -> None:
