@@ -93,8 +93,7 @@ def test_questions_pause_are_tested_and_go(open_alerts: Open, sessions: Sessions
     happen(sessions, 1)
     look(sessions, datetime.now(UTC))
     app = open_alerts()
-    (table,) = app.dataframe
-    assert table.value["told"].tolist() == ["told"]
+    assert app.dataframe[0].value["told"].tolist() == ["told"]
     app.button(key="test mine").click().run()
     with sessions() as session:
         assert {alert.test for alert in recent_alerts(session)} == {True, False}
