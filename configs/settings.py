@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "HOI_STREAM_"
-_OTHER_VARIABLES = ("home",)  # HOI_STREAM_HOME: where the user's own bundles lie
+CONFIG_VARIABLE = "HOI_STREAM_CONFIG"  # the YAML file of programs without a command line
+_OTHER_VARIABLES = ("home", "config")  # HOI_STREAM_HOME: where the user's own bundles lie
 
 
 class SettingsError(Exception):
@@ -188,6 +189,12 @@ def load(path: Path | None = None, **overrides: Any) -> Settings:
     except ValueError as error:  # pydantic-settings cannot read an environment variable
         raise SettingsError(f"environment: {str(error).splitlines()[0]}") from error
     return Settings.model_construct(**{n: getattr(loaded, n) for n in Settings.model_fields})
+
+
+def load_from_environment() -> Settings:
+    """Of a program that `stream` starts, or a server: the file is named there, too."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return load(Path(named) if named else None)
 
 
 def _read(path: Path) -> dict[str, Any]:

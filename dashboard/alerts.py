@@ -1,5 +1,6 @@
 """What the page Alerts reads and writes: standing questions, and how they were told of."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from storage.alert_rows import recent_alerts
 from storage.alerts import add_test
 from storage.channels import Channel
 from storage.database import Sessions
-from storage.delivery_rows import delivery_log
+from storage.delivery_rows import delivery_log, untried
 from storage.errors import StorageError
 from storage.quiet import QuietHours
 from storage.standing import Standing, parse_cooldown, understand_standing
@@ -59,9 +60,9 @@ def alerts(url: str) -> pd.DataFrame:
 
 
 def tries(url: str) -> pd.DataFrame:
-    """The delivery log, newest first."""
+    """The delivery log, newest first, before it what was not tried yet."""
     with _sessions(url)() as session:
-        found = delivery_log(session, limit=SHOWN)
+        found = [*untried(session, limit=SHOWN), *delivery_log(session, limit=SHOWN)]
     rows = [
         (one.at, one.standing, one.channel.kind, one.state, one.outcome, one.next_at)
         for one in found
@@ -70,8 +71,11 @@ def tries(url: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def save(url: str, draft: Draft) -> Standing:
-    """Raises `StorageError` with a line for the user."""
+def save(
+    url: str, draft: Draft, *, verbs: Collection[str] = (), objects: Collection[str] = ()
+) -> Standing:
+    """`verbs`, `objects`: names beside those that were seen. Raises `StorageError` with a line for
+    the user."""
     secret = draft.secret.strip() or None
     channels = tuple(
         Channel.make(line.strip(), secret if line.strip().startswith("http") else None)
@@ -81,7 +85,8 @@ def save(url: str, draft: Draft) -> Standing:
     cooldown, per_camera = parse_cooldown(draft.cooldown)
     quiet = QuietHours.parse(draft.quiet, draft.zone)
     with _sessions(url).begin() as session:
-        asked = understand_standing(session, draft.question, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        asked = understand_standing(session, draft.question, now=now, verbs=verbs, objects=objects)
         wanted = Standing(
             draft.name.strip(),
             asked,

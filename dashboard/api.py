@@ -4,44 +4,47 @@
 with the token. The engine is the one of `stream ask`.
 """
 
-import asyncio
 import hmac
-import json
-import time
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime
 
 from dashboard.api_alerts import add_alerts
-from dashboard.api_answers import AnswerOut, PageOut, answer_out, interaction_out
+from dashboard.api_answers import AnswerOut, PageOut
+from dashboard.api_live import add_live
+from dashboard.api_media import add_media
+from storage.answer_json import answer_to_dict, interaction_to_dict
 from storage.ask import LESS_SURE, Answer, AskError, OpenVerbs, answer, understand_stored
 from storage.certainty import PER_DAY
 from storage.database import ReadSession, Sessions
 from storage.errors import StorageError
-from storage.interactions import Interaction
 from storage.names import cameras, verbs_seen
 from storage.repository import find_interactions, get_interaction, latest
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-_POLL_SECONDS, _BEAT_SECONDS = 1.0, 15.0  # of the live stream; a beat shows that it is alive
-_NEWEST = 200  # changed interactions that one look can tell
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 Offset = Annotated[int, Query(ge=0, le=10_000)]
 
 
-def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None) -> FastAPI:
-    """Without `open_verbs` only what was seen live is answered.
+def make_api(
+    sessions: Sessions,
+    token: str,
+    open_verbs: OpenVerbs | None = None,
+    media: Path | None = None,
+) -> FastAPI:
+    """Without `open_verbs` only what was seen live is answered, without `media` nothing is shown.
 
     Raises `StorageError` if the token is too short to keep anybody out.
     """
@@ -62,11 +65,17 @@ def make_api(sessions: Sessions, token: str, open_verbs: OpenVerbs | None = None
 
     @api.get("/health")
     def health() -> dict[str, str]:
-        _read(sessions, lambda session: latest(session, limit=1))
+        try:
+            _read(sessions, lambda session: latest(session, limit=1))
+        except StorageError as error:  # which names the database; whoever asks here may be anybody
+            logger.warning("%s", error)
+            raise HTTPException(503, "the database is away") from error
         return {"status": "ok"}
 
     _add_asking(api, sessions, Depends(check), open_verbs)
     _add_reading(api, sessions, Depends(check))
+    add_media(api, sessions, Depends(check), media)
+    add_live(api, sessions, Depends(check))
     add_alerts(api, sessions, Depends(check))
     return api
 
@@ -106,7 +115,8 @@ def _add_asking(
                 less_sure=LESS_SURE if offset == 0 else 0,
             )
 
-        return answer_out(_read(sessions, read), last, offset)
+        told = answer_to_dict(_read(sessions, read), as_of=last, offset=offset)
+        return AnswerOut.model_validate(told)
 
 
 def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
@@ -134,7 +144,7 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
         )
         more = offset + limit if len(found) > limit else None
         return PageOut(
-            interactions=[interaction_out(one) for one in found[:limit]], next_offset=more
+            interactions=[interaction_to_dict(one) for one in found[:limit]], next_offset=more
         )
 
     @api.get("/interactions/{id}", dependencies=[checked])
@@ -142,46 +152,12 @@ def _add_reading(api: FastAPI, sessions: Sessions, checked: Any) -> None:
         found = _read(sessions, lambda session: get_interaction(session, id=id))
         if found is None:
             raise HTTPException(404, "no such interaction")
-        return interaction_out(found)
+        return interaction_to_dict(found)
 
     @api.get("/names", dependencies=[checked])
     def names() -> dict[str, list[str]]:
         """Verbs and cameras of what is stored."""
         return _read(sessions, lambda s: {"verbs": verbs_seen(s), "cameras": cameras(s)})
-
-    @api.get("/live", dependencies=[checked])
-    def live(seconds: Annotated[float, Query(gt=0, le=86_400)] = 3600) -> StreamingResponse:
-        """Interactions as they begin, go on and end, as server-sent events, for so long."""
-        return StreamingResponse(_live(sessions, seconds), media_type="text/event-stream")
-
-
-async def _live(sessions: Sessions, seconds: float) -> AsyncIterator[str]:
-    """What changed since it was asked for, up to `_NEWEST` a second; an id comes again when its
-    phase or end changes."""
-    told = {one.id: _state(one) for one in await run_in_threadpool(_read, sessions, _changed)}
-    yield ": live\n\n"
-    end = beat = time.monotonic()
-    end += seconds
-    while time.monotonic() < end:
-        for one in reversed(await run_in_threadpool(_read, sessions, _changed)):
-            if told.get(one.id) != _state(one):
-                told[one.id] = _state(one)
-                beat = time.monotonic()
-                data = json.dumps(interaction_out(one))
-                yield f"event: interaction\nid: {one.id}\ndata: {data}\n\n"
-        told = dict(list(told.items())[-2 * _NEWEST :])
-        if time.monotonic() - beat > _BEAT_SECONDS:
-            beat = time.monotonic()
-            yield ": beat\n\n"
-        await asyncio.sleep(min(_POLL_SECONDS, max(0.0, end - time.monotonic())))
-
-
-def _changed(session: ReadSession) -> list[Interaction]:
-    return list(latest(session, limit=_NEWEST))
-
-
-def _state(one: Interaction) -> tuple[str, datetime]:
-    return one.phase, one.ended_at
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -5,10 +5,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from storage.ask import Answer, Row
-from storage.chances import Judgement
-from storage.interactions import Interaction
-
 
 class SpanOut(BaseModel):
     """Characters `start` to `end` of the question were taken for `meaning`."""
@@ -78,55 +74,3 @@ class AnswerOut(BaseModel):
 class PageOut(BaseModel):
     interactions: list[dict[str, Any]]
     next_offset: int | None
-
-
-def answer_out(found: Answer, as_of: datetime, offset: int) -> AnswerOut:
-    shown = offset + len(found.rows)
-    return AnswerOut(
-        summary=found.summary,
-        number=found.number,
-        yes=found.yes,
-        expected=found.expected,
-        total=found.total,
-        complete=found.complete,
-        columns=list(found.columns),
-        rows=[_row_out(row) for row in found.rows],
-        less_sure=[_row_out(row) for row in found.less_sure],
-        understood=[SpanOut(**vars(span)) for span in found.understood],
-        not_understood=list(found.not_understood),
-        absent=list(found.absent),
-        certainty=[_certainty_out(judgement) for judgement in found.certainty],
-        as_of=as_of,
-        next_offset=shown if found.rows and shown < found.total else None,
-    )
-
-
-def _row_out(row: Row) -> RowOut:
-    return RowOut(
-        interaction=interaction_out(row.interaction),
-        evidence=[interaction_out(one) for one in row.evidence],
-        cells=list(row.cells),
-        by_chance=row.by_chance,
-        asked=row.asked,
-    )
-
-
-def _certainty_out(judged: Judgement) -> CertaintyOut:
-    known = judged.chance
-    low, high = (None, None) if known is None else known.between(judged.threshold)
-    return CertaintyOut(
-        phrase=judged.phrase,
-        moments=judged.moments,
-        per_day=judged.per_day,
-        threshold=None if known is None else judged.threshold,
-        low=low,
-        high=high,
-        curve=[] if known is None else [PointOut(**vars(point)) for point in known.curve()],
-    )
-
-
-def interaction_out(one: Interaction) -> dict[str, Any]:
-    """Without the vector: what it is for stays here."""
-    row = one.to_dict(with_vector=False)
-    del row["vector"]
-    return row

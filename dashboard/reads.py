@@ -20,6 +20,7 @@ from storage.repository import count_by_verb, find_interactions
 
 T = TypeVar("T")
 
+ROWS = 50  # of an answer, on a page
 MOST_ROWS = 500  # on a timeline; more bars cannot be told apart
 COLUMNS = ("id", "camera", "who", "did", "what", "began", "ended", "score", "open", "moment")
 
@@ -32,6 +33,8 @@ class Picture:
     caption: str
     human_box: Box
     object_box: Box
+    clip: Path | None = None  # a video around it
+    clip_peak: float = 0.0  # seconds into the clip
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,11 @@ def ask(
     camera: str | None,
     now: datetime,
     correction: Correction | None = None,
+    page: int = 1,
     per_day: float = PER_DAY,
     _open_verbs: OpenVerbs | None = None,
 ) -> Reply:
-    """Raises `StorageError` with a line for the user."""
+    """`ROWS` of it, pages counted from one; raises `StorageError` with a line for the user."""
     known = None if _open_verbs is None else replace(_open_verbs, per_day=per_day)
 
     def read(session: ReadSession) -> Reply:
@@ -105,7 +109,14 @@ def ask(
             clause = replace(asked.clause, verbs=verbs, phrases=phrases, objects=correction.objects)
             asked = replace(asked, clause=clause, camera=correction.camera, answerable=True)
         found = answer(
-            session, asked, since=since, camera=camera, open_verbs=known, less_sure=LESS_SURE
+            session,
+            asked,
+            since=since,
+            camera=camera,
+            limit=ROWS,
+            offset=(page - 1) * ROWS,
+            open_verbs=known,
+            less_sure=LESS_SURE if page == 1 else 0,
         )
         return Reply(
             _table(found.rows, found.columns),
@@ -208,5 +219,15 @@ def _pictures(found: Sequence[Interaction], media: Path) -> list[Picture]:
             continue
         when = one.started_at.strftime("%H:%M:%S")
         caption = f"{when} {person_label(one.human_track)} {one.verb} {one.object_class}"
-        pictures.append(Picture(media / one.snapshot, caption, one.human_box, one.object_box))
+        clip = media / one.clip if one.clip is not None else None
+        pictures.append(
+            Picture(
+                path=media / one.snapshot,
+                caption=caption,
+                human_box=one.human_box,
+                object_box=one.object_box,
+                clip=clip if clip is not None and clip.is_file() else None,
+                clip_peak=one.clip_peak or 0.0,
+            )
+        )
     return pictures

@@ -7,7 +7,7 @@ import os
 
 from fastapi import FastAPI
 
-from configs.settings import load
+from configs.settings import load_from_environment
 from dashboard.api import make_api
 from models.speech import BundleSpeech
 from storage.ask import OpenVerbs
@@ -18,14 +18,15 @@ TOKEN_VARIABLE = "HOI_API_TOKEN"
 
 
 def serve() -> FastAPI:
-    """The database is that of the settings, the token that of the environment."""
-    settings = load(None)
+    """The token is that of the environment; HOI_STREAM_CONFIG may name the settings' file."""
+    settings = load_from_environment()
     engine = make_engine(settings.database.url)
     upgrade(engine, before=_refuse)
     known = OpenVerbs.of(
         BundleSpeech(settings.bundle), settings.vectors.every_seconds, settings.smoothing.default
     )
-    return make_api(make_sessions(engine), os.environ.get(TOKEN_VARIABLE, ""), known)
+    token, media = os.environ.get(TOKEN_VARIABLE, ""), settings.media.absolute()
+    return make_api(make_sessions(engine), token, known, media)
 
 
 def _refuse(revision: str) -> None:

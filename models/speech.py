@@ -14,6 +14,7 @@ import numpy.typing as npt
 from models.bundle import (
     Bundle,
     CMMPSection,
+    choose_bundle,
     describe_bundle,
     find_bundles,
     typical_calibration,
@@ -25,6 +26,24 @@ logger = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]
 
 _TOWERS, _SENTENCES = 2, 10_000  # kept: a tower of a large CLIP has 500 MB
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a bundle names: verbs, and classes of things."""
+
+    verbs: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, bundle: str, *, detector_given: bool) -> "Words":
+        """Of the one that a run would take; none if it is not installed."""
+        try:
+            found = describe_bundle(choose_bundle(bundle, detector_given=detector_given))
+        except ModelError as error:
+            logger.debug("not looked at: %s", error)
+            return cls()
+        return cls(tuple(found.vocabulary.verb_names), tuple(found.vocabulary.objects))
 
 
 @dataclass(frozen=True)

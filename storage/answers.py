@@ -64,7 +64,7 @@ class Found:
     total: int = 0
     number: int | None = None
     complete: bool = True
-    notes: tuple[str, ...] = ()  # which bundles could not be asked
+    notes: tuple[str, ...] = ()  # which bundles could not be asked; what is told twice
     certainty: tuple[Judgement, ...] = ()
     by_chance: Mapping[UUID, float] = field(default_factory=dict)  # p-values by interaction
     expected: Expected | None = None  # by chance alone

@@ -8,8 +8,10 @@ with sessions() as session:
 With an `OpenVerbs` any verb can be asked for, also over video that is long gone.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from difflib import get_close_matches
 from itertools import islice
 from math import prod
 
@@ -26,6 +28,7 @@ from storage.repository import MOST_COUNTED, count_interactions, find_interactio
 from storage.sequences import Match, Matches, Source, clause_filters
 from storage.speech import OpenVerbs
 from storage.told_windows import ASKED
+from storage.twice import viewers_of_the_same
 from storage.vector_rows import bundles_with_vectors
 
 LESS_SURE = 5  # rows that people are shown, sure or not
@@ -86,8 +89,11 @@ def answer(
     The likeliest come first, of those equally likely the newest; beyond the newest hundred of
     many, where nobody waits for all to be read, the newest. `less_sure`: where fewer rows than that
     are found, it is filled up by moments, the likeliest first, that were not likely enough to be
-    told live or that are of a thing of another colour; they count for nothing else.
+    told live or that are of a thing of another colour; they count for nothing else. Raises
+    `AskError` for a camera that there never was.
     """
+    if camera is not None:
+        _check_camera(session, camera)
     conflict = camera is not None and question.camera not in (None, camera)
     if not question.answerable or conflict:
         return told(question, Found([]))
@@ -111,7 +117,7 @@ def answer(
         source = replace(matches.source, weaker=Retrieval(session, open_verbs, weaker=True))
         doubtful = _less_sure(source, question, filters, found)
         found.less_sure = doubtful[: less_sure - found.total]
-    found.notes = tuple(retrieval.notes)
+    found.notes = (*found.notes, *retrieval.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     if retrieval.by_chance:
         narrowed: Filters = {**filters, **clause_filters(session, question.clause)}
@@ -121,6 +127,15 @@ def answer(
 
 def _counts_tracks(form: Form) -> bool:
     return form in (Form.PEOPLE, Form.THINGS)
+
+
+def _check_camera(session: Session, camera: str) -> None:
+    """ "Nothing found" of a name that was mistyped would be believed."""
+    known = cameras(session)
+    if camera not in known:
+        near = get_close_matches(camera, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise AskError(f"there is no camera {camera!r}; {hint}")
 
 
 def _first(matches: Matches) -> Found:
@@ -144,6 +159,7 @@ def _everything(matches: Matches, form: Form, limit: int, offset: int, *, asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
     every = _likeliest_first(matches.source.session, every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
+    found.notes = _notes(every, None if asked or len(every) <= _RANKED else form)
     if _counts_tracks(form):
         ones = [match.interaction for match in every]
         people = form is Form.PEOPLE
@@ -186,7 +202,19 @@ def _listed(
     total = count_interactions(session, most=MOST_COUNTED + 1, **narrowed)
     found = [Match(one) for one in rows]
     every = found if first else _likeliest_first(session, found)
-    return Found(every[offset - first :][:limit], total)
+    ranked = question.form if total > _RANKED else None
+    return Found(every[offset - first :][:limit], total, notes=_notes(every, ranked))
+
+
+def _notes(every: Sequence[Match], ranked: Form | None) -> tuple[str, ...]:
+    """What to know of the rows; `ranked`: the form of a question with rows that are not ranked."""
+    notes = []
+    if ranked is Form.LIST:
+        notes.append(f"of the newest {_RANKED} the likeliest come first, then the others by time")
+    if viewers := viewers_of_the_same(match.interaction for match in every):
+        said = f"watched with {len(viewers)} bundles or configurations at the same time"
+        notes.append(f"{said}: what more than one of them tells is counted for each")
+    return tuple(notes)
 
 
 def _likeliest_first(session: Session, found: list[Match]) -> list[Match]:

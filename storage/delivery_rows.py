@@ -142,6 +142,35 @@ def delivery_log(
     ]
 
 
+def untried(session: Session, *, standing: str | None = None, limit: int = 50) -> list[Attempt]:
+    """Deliveries that wait for their first try, the newest first, as lines of the log."""
+    delivery, channel, alert = DeliveryRow, ChannelRow, AlertRow
+    query = (
+        select(delivery, channel, alert.at, StandingRow.name)
+        .join(channel, channel.id == delivery.channel)
+        .join(alert, alert.id == delivery.alert)
+        .join(StandingRow, StandingRow.id == channel.standing)
+        .where(delivery.state == WAITING, delivery.tries == 0)
+    )
+    if standing is not None:
+        query = query.where(StandingRow.name == standing)
+    query = query.order_by(delivery.seq.desc()).limit(limit)
+    return [
+        Attempt(
+            at=at,
+            standing=name,
+            alert=waits.alert,
+            channel=Channel(place.id, place.url, place.secret),
+            state=waits.state,
+            test=waits.test,
+            outcome="not tried yet: a run, or `stream alerts run`, sends it",
+            seconds=0.0,
+            next_at=waits.next_at,
+        )
+        for waits, place, at, name in session.execute(query).tuples()
+    ]
+
+
 def waiting_deliveries(session: Session) -> int:
     row = DeliveryRow
     query = select(func.count()).select_from(row).where(row.state == WAITING)

@@ -72,17 +72,28 @@ def understand_standing(
 ) -> Question:
     """Names are those of the database and the given ones, of a bundle that has seen nothing yet.
 
-    Raises `AlertError` or `AskError`, with the reason, for what cannot be watched for.
+    Any other verb of the dictionary is a name as well, for it joins what runs score. Raises
+    `AlertError` or `AskError`, with the reason, for what cannot be watched for.
     """
-    asked = understand(
-        text,
-        verbs={*verbs_seen(session), *verbs},
-        objects={*object_classes_seen(session), *objects},
-        cameras=cameras(session),
-        now=now,
-    )
+
+    def read(known: Collection[str]) -> Question:
+        return understand(
+            text,
+            verbs=known,
+            objects={*object_classes_seen(session), *objects},
+            cameras=cameras(session),
+            now=now,
+            open_verbs=True,
+        )
+
+    known = {*verbs_seen(session), *verbs}
+    asked = read(known)
+    if joining := _phrases(asked):
+        asked = read(known | joining)
     if not asked.answerable:
         raise AlertError(missing(asked.not_understood, asked.absent))
+    if left := _phrases(asked):
+        raise AlertError(f"not understood: {', '.join(sorted(left))}")
     if asked.form in COUNTS:
         raise AlertError(
             "a count is about the past: ask who did it, and count the alerts (or `stream ask`)"
@@ -97,6 +108,12 @@ def understand_standing(
     if asked.order is not Order.NEWEST:
         raise AlertError(f"what is {asked.order} may change with everything new: leave that out")
     return asked
+
+
+def _phrases(question: Question) -> set[str]:
+    """Verbs that only stored vectors could be asked for."""
+    clauses = [question.clause, *(step.clause for step in question.steps)]
+    return {phrase for clause in clauses for phrase in (*clause.phrases, *clause.contrasts)}
 
 
 def question_to_dict(question: Question) -> dict[str, Any]:

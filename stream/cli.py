@@ -35,7 +35,7 @@ from stream.cli_options import (
     DetectorOption,
     JsonOption,
 )
-from stream.cli_output import complain, set_up_logging, show_rows
+from stream.cli_output import complain, set_up_logging
 from stream.errors import StreamError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -106,10 +106,18 @@ def ask(
     since: Annotated[
         str | None, typer.Option("--since", help="No older than 90s, 15m, 1h, 2d or a date.")
     ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="No newer than that.")] = None,
     camera: Annotated[str | None, typer.Option("--camera", help="Of this camera alone.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="Rows; else 50, and with --json or --csv 10,000."),
+    ] = None,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Rows to leave out first.")] = 0,
     config: ConfigOption = None,
     database: DatabaseOption = None,
-    json: JsonOption = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, as /ask of `stream api`.")
+    ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
     per_day: Annotated[
         float,
@@ -117,38 +125,26 @@ def ask(
     ] = 2.0,
 ) -> None:
     """Answer a question about what was seen; exit code 1 if it is not understood."""
-    from stream.cli_ask import answer_question, to_csv
-
-    settings = load(config, database={"url": database})
-    answer = answer_question(
-        settings, question, since=parse_since(since), camera=camera, per_day=per_day
-    )
     if json and csv:
         raise typer.BadParameter("--json or --csv, not both")
-    if answer.understood:
-        complain("understood: " + " · ".join(map(str, answer.understood)))
-    if answer.missing:
-        complain(answer.missing)
-    if json:
-        for row in answer.rows:
-            typer.echo(row.interaction.to_json())
-    elif csv:
-        typer.echo(to_csv(answer), nl=False)
-    elif answer.rows:
-        show_rows(answer.columns, [row.cells for row in answer.rows])
-    if answer.less_sure and not (json or csv):
-        rows = [row.cells for row in answer.less_sure]
-        show_rows(
-            answer.columns, rows, title="less sure: not told when it happened, or of another colour"
-        )
-    if json or csv:
-        complain(answer.summary)
-    else:
-        typer.echo(answer.summary)
-    raise typer.Exit(0 if answer.answerable else EXIT_ERROR)
+    from stream.cli_ask import Choice, ask_and_tell
+
+    choice = Choice(
+        since=parse_since(since),
+        until=parse_since(until, option="--until"),
+        camera=camera,
+        per_day=per_day,
+        limit=limit,
+        offset=offset,
+        form="json" if json else "csv" if csv else "table",
+    )
+    settings = load(config, database={"url": database})
+    raise typer.Exit(0 if ask_and_tell(settings, question, choice) else EXIT_ERROR)
 
 
-def parse_since(text: str | None, now: datetime | None = None) -> datetime | None:
+def parse_since(
+    text: str | None, now: datetime | None = None, *, option: str = "--since"
+) -> datetime | None:
     """`90s`, `15m`, `1h`, `2d` ago, or an ISO date or time (UTC unless it says otherwise)."""
     if text is None:
         return None
@@ -159,7 +155,7 @@ def parse_since(text: str | None, now: datetime | None = None) -> datetime | Non
             return (now or datetime.now(UTC)) - timedelta(**{unit: float(number)})
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"--since {text!r}: write 90s, 15m, 1h, 2d or a date") from None
+        raise typer.BadParameter(f"{option} {text!r}: write 90s, 15m, 1h, 2d or a date") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -12,7 +12,6 @@ import typer
 from configs.settings import Settings, load
 from stream.cli_options import ConfigOption, DatabaseOption
 from stream.cli_output import complain, show_rows
-from stream.errors import StreamError
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
@@ -156,28 +155,14 @@ def try_out(
     name: NameArgument, config: ConfigOption = None, database: DatabaseOption = None
 ) -> None:
     """Send a marked alert by every channel now; exit code 1 if one of them fails."""
-    from storage.alerts import add_test
-    from storage.delivery_rows import DELIVERED, claim, delivery_log, due
-    from storage.standing_rows import get_standing
+    from storage.delivery_rows import DELIVERED
+    from stream.alert_test import send_test
     from stream.alerting import Alerting
     from stream.build_alerts import make_teller
 
-    settings, now = load(config, database={"url": database}), datetime.now(UTC)
+    settings = load(config, database={"url": database})
     with _sessions(settings) as sessions:
-        alerting = Alerting(sessions, make_teller(settings).send)
-        with sessions.begin() as session:
-            alert = add_test(session, get_standing(session, name), now=now)
-        with sessions() as session:
-            waiting = due(session, now=now, alert=alert)
-        if not waiting:
-            raise StreamError(f"{name} has no channel: give --to")
-        for seq in waiting:
-            with sessions.begin() as session:
-                delivery = claim(session, seq, now=now)
-            if delivery is not None:
-                alerting.attempt(delivery)
-        with sessions() as session:
-            log = delivery_log(session, alert=alert)
+        log = send_test(sessions, Alerting(sessions, make_teller(settings).send), name)
     show_rows(("channel", "", "outcome"), [(a.channel.url, a.state, a.outcome) for a in log])
     raise typer.Exit(0 if all(a.state == DELIVERED for a in log) else 1)
 
@@ -191,11 +176,12 @@ def show_log(
 ) -> None:
     """Show the newest tries to deliver, and alerts that were held back."""
     from storage.alert_rows import recent_alerts
-    from storage.delivery_rows import delivery_log
+    from storage.delivery_rows import delivery_log, untried
 
     with _sessions(load(config, database={"url": database})) as sessions, sessions() as session:
         tries = delivery_log(session, standing=name, limit=limit)
         alerts = recent_alerts(session, standing=name, limit=limit)
+        tries += untried(session, standing=name, limit=limit)
     rows = [(a.at, a.standing, a.channel.kind, a.state, a.outcome, _time(a.next_at)) for a in tries]
     rows += [(a.at, a.standing, "", "held back", a.held, "") for a in alerts if a.held is not None]
     newest = sorted(rows, reverse=True)[:limit]

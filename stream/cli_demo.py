@@ -21,7 +21,7 @@ def demo(
 ) -> None:
     """Draw a clip, find its interactions, answer a question; say how to see the dashboard."""
     from models.world.clip import write_clip
-    from stream.cli_ask import answer_question
+    from stream.cli_ask import Choice, answer_question
     from stream.cli_run import run_pipeline
 
     console = errors_console()
@@ -46,7 +46,7 @@ def demo(
     show_rows(
         ("seconds", "who", "did", "what", "score"), [_row(one) for one in found], title="Found"
     )
-    answer = answer_question(settings, _QUESTION)
+    answer = answer_question(settings, _QUESTION, Choice())
     title = f"{_QUESTION}? {answer.summary}"
     show_rows(answer.columns, [row.cells for row in answer.rows], title=title)
     typer.echo(f"video:     {video}")

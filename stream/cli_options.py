@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="YAML file, see configs/default.yaml.")
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="HOI_STREAM_CONFIG",
+        help="YAML file, see configs/default.yaml.",
+        show_envvar=True,
+    ),
 ]
 DatabaseOption = Annotated[
     str | None,

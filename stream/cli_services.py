@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from configs.settings import ENV_PREFIX, Settings, load
+from configs.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, load
 from models.errors import ModelError
 from storage.errors import StorageError
 from stream.addresses import redact
@@ -52,7 +52,7 @@ def dashboard(
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
 ) -> None:
     """Open the pages over the database; Ctrl-C ends them."""
-    environment = _environment(load(config, database={"url": database}))
+    environment = _environment(load(config, database={"url": database}), config)
     page = str(_ROOT / "dashboard" / "app.py")
     options = ["--server.address", host, "--server.port", str(port), "--server.headless", "true"]
     options += ["--client.toolbarMode", "minimal", "--browser.gatherUsageStats", "false"]
@@ -75,7 +75,7 @@ def api(
     engine = make_engine(settings.database.url)
     bring_up_to_date(engine, settings.backups)
     engine.dispose()
-    environment = _environment(settings)
+    environment = _environment(settings, config)
     if not environment.get(_API_TOKEN):
         environment[_API_TOKEN] = secrets.token_urlsafe(24)
         typer.echo(f"token: {environment[_API_TOKEN]}")
@@ -88,13 +88,15 @@ def api(
     os.execvpe(command[0], command, environment)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """Of a program of ours that reads its settings there."""
+def _environment(settings: Settings, config: Path | None) -> dict[str, str]:
+    """Of a program of ours that reads its settings there, and in the same file."""
+    file = {} if config is None else {CONFIG_VARIABLE: str(config.absolute())}
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]),
         f"{ENV_PREFIX}DATABASE__URL": settings.database.url,
         f"{ENV_PREFIX}MEDIA": str(settings.media.absolute()),
+        **file,
     }
 
 

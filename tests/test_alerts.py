@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -535,6 +536,29 @@ def test_the_command_line_from_adding_to_the_log(
     assert "has no channel" in run("test", "wash", code=1)
     run("remove", "wash")
     assert "no standing question 'wash'" in run("show", "wash", code=1)
+
+
+def test_a_test_that_a_run_takes_first_is_waited_for(
+    sessions: Sessions,
+    database: str,
+    hook: Hook,
+    teller: Teller,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand(sessions, "who picked up a box", channels=(Channel.make(hook.url),))
+    run = Alerting(sessions, teller.send)
+
+    def claimed_by_a_run(session: Session, seq: int, *, now: datetime) -> None:
+        delivery = claim(session, seq, now=now)
+        assert delivery is not None
+        threading.Timer(0.5, run.attempt, [delivery]).start()
+
+    monkeypatch.setattr("stream.alert_test.claim", claimed_by_a_run)
+    with pytest.raises(SystemExit) as ended:
+        main(["alerts", "test", "mine", "--database", database])
+    assert "delivered" in capfd.readouterr().out
+    assert (ended.value.code, len(hook.hits)) == (0, 1)
 
 
 def test_asking_without_a_run_ends_in_order(database: str) -> None:

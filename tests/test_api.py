@@ -3,8 +3,9 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -15,7 +16,7 @@ from fastapi.testclient import TestClient
 from dashboard.api import make_api
 from storage.alerts import add_test
 from storage.channels import Channel
-from storage.database import Sessions
+from storage.database import Sessions, make_engine, make_sessions
 from storage.delivery_rows import claim, due, note_attempt
 from storage.errors import StorageError
 from storage.repository import add_interactions
@@ -77,6 +78,7 @@ def test_interactions_and_names(client: TestClient) -> None:
         ("/ask", {"q": ""}, 422, "empty"),
         ("/ask", {"q": "x" * 10_000}, 422, "at most 500"),
         ("/ask", {"q": "who", "zone": "../../etc/passwd"}, 422, "no time zone"),
+        ("/ask", {"q": "who held what", "camera": "gaet"}, 422, "did you mean 'gate'"),
         ("/ask", {"q": "who", "limit": 10_000}, 422, "less than or equal"),
         ("/ask", {"q": "who", "since": "2026-01-01T00:00"}, 422, "timezone"),
         ("/interactions/6e1f4f3c-0000-4000-8000-000000000000", {}, 404, "no such"),
@@ -102,6 +104,17 @@ def test_nothing_is_told_without_the_token(client: TestClient, sessions: Session
         make_api(sessions, "")
 
 
+def test_a_database_that_is_away_is_named_to_those_with_the_token_alone() -> None:
+    engine = make_engine("postgresql+psycopg://joe:secret@127.0.0.1:9/hoi")
+    with TestClient(make_api(make_sessions(engine), TOKEN)) as client:
+        told = client.get("/health")
+        assert told.status_code == 503
+        assert told.json() == {"detail": "the database is away"}
+        asked = client.get("/names", headers=HEADERS)
+        assert (asked.status_code, "127.0.0.1" in asked.text) == (503, True)
+    engine.dispose()
+
+
 def test_standing_questions_and_how_they_were_told(client: TestClient, sessions: Sessions) -> None:
     url = "https://${HOI_SECRET_NAME}@example.org/x"
     saved = stand(sessions, "who picked up a box", channels=(Channel.make(url),))
@@ -121,7 +134,31 @@ def test_standing_questions_and_how_they_were_told(client: TestClient, sessions:
     assert (tried["alert"], tried["state"], tried["outcome"]) == (alert["id"], "failed", "404")
 
 
-def test_live_events_come_over_a_socket(sessions: Sessions) -> None:
+def test_pictures_and_clips_are_fetched_by_the_interaction(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    media = tmp_path / "media"
+    (media / "clips").mkdir(parents=True)
+    (media / "clips" / "1.mp4").write_bytes(b"a video")
+    (media / "1.jpg").write_bytes(b"a picture")
+    (tmp_path / "secret.jpg").write_bytes(b"a secret")
+    (media / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    places = ("1.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "link.jpg", "gone.jpg", None)
+    ones = [make_interaction(n, snapshot=p, clip="clips/1.mp4") for n, p in enumerate(places)]
+    with sessions.begin() as session:
+        add_interactions(session, interactions=ones)
+    with TestClient(make_api(sessions, TOKEN, media=media), headers=HEADERS) as client:
+        told = [client.get(f"/interactions/{one.id}/snapshot") for one in ones]
+        assert [one.status_code for one in told] == [200, *[404] * 5]
+        assert (told[0].content, told[0].headers["content-type"]) == (b"a picture", "image/jpeg")
+        clip = client.get(f"/interactions/{ones[0].id}/clip", headers={"Range": "bytes=2-6"})
+        assert (clip.status_code, clip.content) == (206, b"video")
+        assert clip.headers["content-type"] == "video/mp4"
+
+
+@pytest.fixture
+def served(sessions: Sessions) -> Iterator[str]:
+    """The address of a real server."""
     port = free_port()
     config = uvicorn.Config(make_api(sessions, TOKEN), port=port, log_level="warning")
     server = uvicorn.Server(config)
@@ -130,18 +167,40 @@ def test_live_events_come_over_a_socket(sessions: Sessions) -> None:
     until = time.monotonic() + 20
     while not server.started and time.monotonic() < until:
         time.sleep(0.02)
-    url = f"http://127.0.0.1:{port}"
-    seen = []
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def listen(
+    url: str, seconds: float, meanwhile: Callable[[], None], **headers: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """The ids and data of all events."""
+    seen, ids = [], []
     with (
-        httpx.Client(headers=HEADERS, timeout=20) as client,
-        client.stream("GET", f"{url}/live", params={"seconds": 3}) as stream,
+        httpx.Client(headers={**HEADERS, **headers}, timeout=20) as client,
+        client.stream("GET", f"{url}/live", params={"seconds": seconds}) as stream,
     ):
         for line in stream.iter_lines():
             if line == ": live":
-                with sessions.begin() as session:
-                    add_interactions(session, interactions=[make_interaction(1)])
+                meanwhile()
+            if line.startswith("id: "):
+                ids.append(line[4:])
             if line.startswith("data: "):
                 seen.append(json.loads(line[6:]))
-    server.should_exit = True
-    thread.join(10)
-    assert [one["verb"] for one in seen] == ["pick up"]
+    return list(zip(ids, seen, strict=True))
+
+
+def test_live_events_come_over_a_socket(sessions: Sessions, served: str) -> None:
+    def store(*numbers: int) -> None:
+        with sessions.begin() as session:
+            add_interactions(session, interactions=[make_interaction(n) for n in numbers])
+
+    store(0)
+    ((last, one),) = listen(served, 3, lambda: store(300))
+    assert one["id"] == str(make_interaction(300).id)
+    store(400, 500)  # while nobody listens
+    again = listen(served, 2, lambda: None, **{"Last-Event-ID": last})
+    told = [one["id"] for _, one in again]
+    assert told == [str(make_interaction(n).id) for n in (300, 400, 500)]
+    assert listen(served, 0.1, lambda: None) == []

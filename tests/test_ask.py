@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage.ask import Answer, AskError, Question, answer, person_label, understand
+from storage.ask import (
+    Answer,
+    AskError,
+    Question,
+    answer,
+    person_label,
+    understand,
+    understand_stored,
+)
 from storage.interactions import Interaction
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.question import Form, Order
@@ -267,3 +275,22 @@ def test_any_text_is_a_question_or_refused(text: str) -> None:
         question = ask(text)
         assert question.answerable or question.not_understood
         assert len(question.asked) <= 4
+
+
+def test_a_video_that_was_watched_with_two_bundles_is_told_twice_and_the_answer_says_so(
+    sessions: sessionmaker[Session],
+) -> None:
+    def count(*more: Interaction) -> str:
+        with sessions.begin() as session:
+            add_interactions(session, interactions=more)
+            asked = understand_stored(session, "how many times was a box picked up", now=NOON)
+            return answer(session, asked).summary
+
+    first = make_interaction(0)
+    later = make_interaction(60, bundle="later", human_track="gate:0:8")
+    assert count(first, later) == "twice", "one took over from the other"
+    again = make_interaction(0.5, bundle="later", human_track="gate:0:4")
+    assert count(again) == (
+        "3 times; watched with 2 bundles or configurations at the same time: "
+        "what more than one of them tells is counted for each"
+    )

@@ -19,6 +19,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from configs.settings import load_from_environment
 from models.bundle import DetectorSection, load_bundle, write_manifest
 from storage.bus import Bus
 from storage.database import make_engine, make_sessions, upgrade
@@ -26,7 +27,7 @@ from storage.repository import add_interactions, find_interactions
 from stream.cli import main, parse_since
 from stream.sources import read_file
 from tests.conftest import free_port
-from tests.test_interactions import make_interaction
+from tests.test_interactions import NOON, make_interaction
 
 MakeVideo = Callable[..., Path]
 
@@ -284,7 +285,8 @@ def test_a_question_is_answered_as_csv_and_json(cli: Cli, tmp_path: Path) -> Non
     assert row[:2] == ["'=1+1", "box"], "a spreadsheet must not take a name for a formula"
     assert row[-1] == str(told[1].id)
     code, out, err = cli("ask", "who picked up a box", "--database", url, "--json")
-    assert [json.loads(line)["id"] for line in out.splitlines()] == [str(told[0].id)]
+    told_all = json.loads(out)
+    assert [row["interaction"]["id"] for row in told_all["rows"]] == [str(told[0].id)]
     assert "1 interaction" in err
     code, out, err = cli(*asked)
     assert (code, "nothing found" in out) == (0, True), "another person put it down"
@@ -301,6 +303,63 @@ def test_a_day_of_summer_is_of_summer_time_all_the_year(
         url = f"sqlite:///{tmp_path / 'empty.db'}"
         code, out, err = cli("ask", f"what happened on {day}", "--database", url)
         assert (code, f"00:00:00 {name}" in out + err) == (0, True), out + err
+
+
+def test_a_long_answer_is_read_page_by_page_and_filed_as_a_whole(cli: Cli, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'asked.db'}"
+    engine = make_engine(url)
+    upgrade(engine)
+    held = [make_interaction(n, verb="hold", object_class="cup") for n in range(120)]
+    with make_sessions(engine).begin() as session:
+        kicked = make_interaction(200, verb="kick", object_class="cup")
+        add_interactions(session, interactions=[*held, kicked])
+    engine.dispose()
+
+    def ask(question: str, *more: str) -> tuple[str, str]:
+        code, out, err = cli("ask", question, "--database", url, *more)
+        assert code == 0, err
+        return out, err
+
+    code, _, err = cli("ask", "who held what", "--camera", "gaet", "--database", url)
+    assert (code, "no camera 'gaet'; did you mean 'gate'?" in err) == (1, True)
+    out, err = ask("who held what", "--csv")
+    assert len(out.splitlines()) == 121
+    assert "rows" not in err
+    out, err = ask("who held what")
+    assert "rows 1 to 50 of 120: --offset 50 shows the next" in err
+    out, err = ask("who held what", "--csv", "--limit", "50", "--offset", "100")
+    assert (len(out.splitlines()), "rows" in err) == (21, False)
+    minute = (NOON + timedelta(seconds=59.5)).isoformat()
+    out, _ = ask("how many times did anyone hold a cup", "--until", minute, "--json")
+    told = json.loads(out)
+    assert (told["number"], len(told["rows"]), told["next_offset"]) == (60, 60, None)
+    assert json.loads(ask("did anyone put down a cup", "--json")[0])["yes"] is False
+    out, _ = ask("who held a cup and then kicked it", "--json", "--limit", "1")
+    (row,) = json.loads(out)["rows"]
+    assert [one["verb"] for one in (row["interaction"], *row["evidence"])] == ["hold", "kick"]
+
+
+@pytest.mark.parametrize("command", ["dashboard", "api"])
+def test_what_the_pages_and_the_api_know_is_all_of_the_configuration(
+    command: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "bundle: my/bundle\nvectors: {every_seconds: 2}\nsmoothing: {default: {tau: 0.4}}\n"
+    )
+
+    def start(_program: str, _arguments: list[str], environment: dict[str, str]) -> None:
+        monkeypatch.setattr(os, "environ", environment)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execvpe", start)
+    assert cli(command, "--config", file.name, "--database", "sqlite:///other.db")[0] == 0
+    monkeypatch.chdir("/")
+    known = load_from_environment()
+    assert (known.bundle, known.vectors.every_seconds) == ("my/bundle", 2)
+    assert known.smoothing.default == {"tau": 0.4}
+    assert known.database.url == "sqlite:///other.db"
+    assert known.media == tmp_path / "media"
 
 
 def test_the_api_is_started_with_a_token_of_its_own(tmp_path: Path) -> None:

@@ -140,6 +140,38 @@ def test_the_boxes_are_drawn_on_the_shown_picture_alone(tmp_path: Path) -> None:
     assert not np.asarray(Image.open(path)).any()
 
 
+def test_clips_are_shown_in_place_of_pictures(
+    open_page: Open, sessions: Sessions, tmp_path: Path
+) -> None:
+    Image.new("RGB", (400, 300)).save(tmp_path / "1.jpg")
+    (tmp_path / "1.mp4").write_bytes(b"a video")
+    with sessions.begin() as session:
+        one = make_interaction(1, snapshot="1.jpg", clip="1.mp4", clip_peak=4.0)
+        other = make_interaction(2, snapshot="1.jpg", clip="gone.mp4", clip_peak=4.0)
+        add_interactions(session, interactions=[one, other])
+    app = open_page("who picked up what")
+    assert not app.get("video")
+    app.toggle(key="clips").set_value(True).run()
+    assert not app.exception
+    assert len(app.get("video")) == 1
+
+
+def test_the_pages_of_a_long_answer_are_turned(open_page: Open, sessions: Sessions) -> None:
+    held = [make_interaction(n, verb="hold", object_class="cup") for n in range(120)]
+    with sessions.begin() as session:
+        add_interactions(session, interactions=held)
+    question = "who held what"
+    app = open_page(question)
+    rows = [app.dataframe[0].value]
+    for page in (2, 3):
+        app.number_input(key=f"page {question}").set_value(page).run()
+        rows.append(app.dataframe[0].value)
+    assert [len(table) for table in rows] == [50, 50, 20]
+    assert len({time for table in rows for time in table["time"]}) == 120
+    app.text_input(key="question").set_value("who held a cup").run()
+    assert len(app.dataframe[0].value) == 50
+
+
 def test_what_was_understood_can_be_corrected(open_page: Open, sessions: Sessions) -> None:
     fill(sessions)
     question = "who picked up the flurb"

@@ -28,8 +28,10 @@ def open_alerts(database: str, monkeypatch: pytest.MonkeyPatch) -> Open:
 
     def show(url: str) -> None:
         from dashboard.views import alerts
+        from models.speech import Words
 
-        alerts.render(url)
+        words = Words.of("world-boxes", detector_given=False)
+        alerts.render(url, words.verbs, words.objects)
 
     return lambda: AppTest.from_function(show, default_timeout=60, args=(database,)).run()
 
@@ -59,6 +61,16 @@ def test_a_question_is_saved_from_the_form(open_alerts: Open, sessions: Sessions
     assert saved.channels[0].secret == "env:HOI_SECRET_X"
 
 
+def test_what_the_bundle_names_can_be_watched_for_before_it_was_seen(
+    open_alerts: Open, sessions: Sessions
+) -> None:
+    app = open_alerts()
+    fill_in(app, app.text_input(key="alert question").placeholder)
+    with sessions() as session:
+        (saved,) = all_standing(session)
+    assert saved.question.clause.objects == ("box",)
+
+
 @pytest.mark.parametrize(
     ("question", "channels", "said"),
     [
@@ -81,11 +93,12 @@ def test_questions_pause_are_tested_and_go(open_alerts: Open, sessions: Sessions
     happen(sessions, 1)
     look(sessions, datetime.now(UTC))
     app = open_alerts()
-    (table,) = app.dataframe
-    assert table.value["told"].tolist() == ["told"]
+    assert app.dataframe[0].value["told"].tolist() == ["told"]
     app.button(key="test mine").click().run()
     with sessions() as session:
         assert {alert.test for alert in recent_alerts(session)} == {True, False}
+    tried = app.dataframe[1].value
+    assert tried["outcome"].str.startswith("not tried yet: a run").tolist() == [True, True]
     app.button(key="pause mine").click().run()
     assert "paused" in app.markdown[0].value
     app.button(key="resume mine").click().run()

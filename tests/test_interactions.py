@@ -12,7 +12,7 @@ from storage.interactions import EndReason, Interaction, Kind, Phase, interactio
 NOON = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-def make_interaction(number: int = 0, **changes: Any) -> Interaction:
+def make_interaction(number: float = 0, **changes: Any) -> Interaction:
     """A finished "person picks up box", `number` seconds after noon."""
     started_at = NOON + timedelta(seconds=number)
     values: dict[str, Any] = {

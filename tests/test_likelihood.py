@@ -77,3 +77,17 @@ def test_every_row_is_on_one_page(sessions: sessionmaker[Session]) -> None:
     ranked = [likely for _, likely in rows[:100] if likely is not None]
     assert ranked == sorted(ranked, reverse=True)
     assert [one for one, _ in rows[100:]] == kicks[29::-1]
+
+
+def test_an_answer_says_which_rows_are_ranked(sessions: sessionmaker[Session]) -> None:
+    def summary(question: str) -> str:
+        with sessions() as session:
+            return answer(session, understand_stored(session, question, now=NOON + HOUR)).summary
+
+    store(sessions, *(make_interaction(10 * n, verb="kick") for n in range(100)))
+    assert summary("who kicked what") == "100 interactions"
+    store(sessions, make_interaction(2000, verb="kick"))
+    assert summary("who kicked what") == (
+        "101 interactions; of the newest 100 the likeliest come first, then the others by time"
+    )
+    assert summary("how many times was a box kicked") == "101 times"

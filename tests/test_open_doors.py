@@ -67,8 +67,8 @@ def test_the_command_line(stored: Sessions, database: str) -> None:
     command = ["ask", QUESTION, "--database", database]
     told = CliRunner().invoke(app, [*command, "--json"])
     assert told.exit_code == 0, told.output
-    (line,) = told.stdout.splitlines()
-    check(json.loads(line))
+    (row,) = json.loads(told.stdout)["rows"]
+    check(row["interaction"])
     assert "studied: study, asked of stored vectors" in told.stderr
     told = CliRunner().invoke(app, ["ask", "who washed what", "--database", database])
     assert "world was never taught the word 'washing'" in told.stdout

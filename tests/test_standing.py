@@ -241,6 +241,18 @@ def test_what_cannot_stand_is_refused_with_the_reason(
         understand_standing(session, question, now=NOON, objects=("box",))
 
 
+def test_a_verb_that_nobody_configured_is_watched_for_as_one_that_joins(
+    sessions: Sessions,
+) -> None:
+    both = stand(sessions, "who juggled a ball and then leaned on a bench")
+    assert both.verbs == {"juggle", "lean on"}
+    assert not both.question.clause.phrases
+    assert "juggled: juggle" in map(str, both.question.understood)
+    stand(sessions, "who juggled a box")
+    (told,) = see(sessions, moment(1, "juggle", 0))
+    assert told.held is None
+
+
 @pytest.mark.parametrize(
     ("url", "secret", "said"),
     [

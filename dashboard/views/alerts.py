@@ -1,6 +1,7 @@
 """Alerts: questions that stand, a form for another one, what was found and how it was told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 import streamlit as st
 
@@ -9,10 +10,12 @@ from storage.errors import StorageError
 from storage.standing import Standing, shown_cooldown
 
 _REFRESH_SECONDS = 5
+_DONE = {"Test": "the test waits for a run, or `stream alerts run`, to send it"}
 _TIME = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")
 
 
-def render(url: str) -> None:
+def render(url: str, verbs: Collection[str] = (), objects: Collection[str] = ()) -> None:
+    """`verbs`, `objects`: of a bundle that may have seen nothing yet."""
     st.title("Alerts")
     try:
         found = alerts.standing(url)
@@ -26,7 +29,9 @@ def render(url: str) -> None:
         )
     for one in found:
         _card(url, one)
-    _form(url, names, opened=not found)
+    draft = _form(names, opened=not found)
+    if draft is not None:
+        _do(partial(alerts.save, url, draft, verbs=verbs, objects=objects), f"{draft.name}: saved")
     _logs(url)
 
 
@@ -49,7 +54,7 @@ def _card(url: str, one: Standing) -> None:
             key = f"{label.lower()} {one.name}"
             idle = label == "Test" and not one.channels
             if column.button(label, key=key, disabled=idle, width="stretch"):
-                _do(action, f"{one.name}: {label.lower()}")
+                _do(action, f"{one.name}: {_DONE.get(label, label.lower())}")
 
 
 def _facts(one: Standing) -> list[str]:
@@ -65,7 +70,8 @@ def _facts(one: Standing) -> list[str]:
     return facts
 
 
-def _form(url: str, cameras: list[str], *, opened: bool) -> None:
+def _form(cameras: list[str], *, opened: bool) -> alerts.Draft | None:
+    """What is to be saved now."""
     with (
         st.expander("Watch for something", expanded=opened),
         st.form("alert", border=False),
@@ -99,15 +105,11 @@ def _form(url: str, cameras: list[str], *, opened: bool) -> None:
             zone=zone.text_input("Time zone", "UTC", key="alert zone"),
             at_end=signed.toggle("Tell when it is over", key="alert end"),
         )
-        if st.form_submit_button("Save", key="alert save", type="primary"):
-            _do(lambda: _save(url, draft), f"{name}: saved")
+        saved = st.form_submit_button("Save", key="alert save", type="primary")
+    return draft if saved else None
 
 
-def _save(url: str, draft: alerts.Draft) -> None:
-    alerts.save(url, draft)
-
-
-def _do(action: Callable[[], None], done: str) -> None:
+def _do(action: Callable[[], object], done: str) -> None:
     try:
         action()
     except StorageError as error:

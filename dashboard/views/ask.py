@@ -13,6 +13,7 @@ from dashboard import reads
 from storage.ask import OpenVerbs
 from storage.certainty import PER_DAY
 from storage.errors import StorageError
+from storage.repository import MOST_COUNTED
 from storage.zones import local_zone
 
 EXAMPLES = ("who picked up what", "who put down what", "who held a cup", "did anyone kick a ball")
@@ -37,7 +38,8 @@ def render(url: str, media: str, known: OpenVerbs | None = None) -> None:
     try:
         now = datetime.now(local_zone()).replace(microsecond=0)
         per_day = float(st.session_state.get("per_day", PER_DAY))
-        asked = partial(reads.ask, url, media, question, since, camera, now)
+        page = int(st.session_state.get(_page_key(question), 1))
+        asked = partial(reads.ask, url, media, question, since, camera, now, page=page)
         reply = asked(per_day=per_day, _open_verbs=known)
         correction = _correct(url, question, reply.meant)
         if correction != reply.meant:
@@ -47,6 +49,7 @@ def render(url: str, media: str, known: OpenVerbs | None = None) -> None:
         return
     show_certainty(reply.certainty)
     _show(reply)
+    _turn_pages(question, reply)
 
 
 def show_certainty(certainty: Sequence[reads.Certainty]) -> None:
@@ -152,13 +155,28 @@ def _show(reply: reads.Reply) -> None:
 def _show_found(reply: reads.Reply) -> None:
     st.subheader(reply.summary)
     st.dataframe(reply.table, key="answer", hide_index=True, width="stretch")
-    if len(reply.table) < reply.total:
-        st.caption(f"The first {len(reply.table)} of {reply.total}.")
     shown = reply.pictures[:_MOST_PICTURES]
+    moving = any(one.clip for one in shown) and st.toggle("Clips", key="clips")
     for start in range(0, len(shown), _PER_ROW):
         columns = st.columns(_PER_ROW)
         for column, picture in zip(columns, shown[start : start + _PER_ROW], strict=False):
-            column.image(draw_boxes(picture), caption=picture.caption, width="stretch")
+            if moving and picture.clip is not None:
+                column.video(str(picture.clip), start_time=max(0.0, picture.clip_peak - 2))
+                column.caption(picture.caption)
+            else:
+                column.image(draw_boxes(picture), caption=picture.caption, width="stretch")
+
+
+def _turn_pages(question: str, reply: reads.Reply) -> None:
+    """Below the rows of one page; the key forgets the page when another question is asked."""
+    pages = -(-min(reply.total, MOST_COUNTED) // reads.ROWS)
+    key = _page_key(question)
+    if pages > 1 or key in st.session_state:
+        st.number_input(f"Page, of {max(pages, 1)}", 1, step=1, key=key)
+
+
+def _page_key(question: str) -> str:
+    return f"page {question}"
 
 
 def draw_boxes(picture: reads.Picture) -> Image.Image:
