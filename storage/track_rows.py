@@ -54,7 +54,7 @@ def out_of_sight(session: Session, tracks: Mapping[str, str]) -> set[str]:
     """
     row = TrackRow
     query = select(row.id, row.last_seen).where(row.id.in_(list(tracks)))
-    seen = {track: last for track, last in session.execute(query)}
+    seen = dict(session.execute(query).tuples().all())
     running, ends = dict[str, bool](), dict[str, datetime | None]()
     for camera in set(tracks.values()):
         newest = select(func.max(row.last_seen)).where(row.camera == camera)
