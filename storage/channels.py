@@ -12,7 +12,7 @@ import re
 import string
 import uuid
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from storage.quiet import AlertError
 
@@ -73,10 +73,12 @@ def _check_mqtt(url: str) -> None:
     parts = _check_host(url)
     topic = parts.path.removeprefix("/")
     try:
-        fields = {name for _, name, _, _ in string.Formatter().parse(topic) if name is not None}
+        found = [part for part in string.Formatter().parse(topic) if part[1] is not None]
     except ValueError as error:
         raise AlertError(f"topic {topic!r}: {error}") from error
-    if not topic or "#" in url or "+" in topic or fields - TOPIC_FIELDS or parts.query:
+    known = all(name in TOPIC_FIELDS and not (shape or how) for _, name, shape, how in found)
+    wild = "#" in url or not {"#", "+"}.isdisjoint(unquote(topic))
+    if not topic or wild or not known or parts.query:
         names = ", ".join(f"{{{name}}}" for name in sorted(TOPIC_FIELDS))
         raise AlertError(f"give a topic without # and +, as mqtt://host/hoi/alerts; in it {names}")
 

@@ -21,12 +21,14 @@ def handed_over() -> Step:
 
 
 def not_taken_again(person: Bound) -> Step:
-    """Nobody (`ANY`), or not the same person, has the same thing at any later time."""
-    return Step(Relation.THEN, Clause(CUSTODY), None, True, person, Bound.SAME)
+    """Nobody (`ANY`) has the same thing at any later time; or the same person does not (`SAME`),
+    and is gone."""
+    gone = person is Bound.SAME
+    return Step(Relation.THEN, Clause(CUSTODY), None, True, person, Bound.SAME, gone)
 
 
 def left_without(thing: Clause) -> list[Step]:
-    """The person put one down at some time, and did not take it again."""
+    """The person put one down at some time, did not take it again, and is gone."""
     put_down = replace(thing, verbs=("put down",))
     return [
         Step(Relation.NEAR, put_down, _APART, person=Bound.SAME),

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +12,35 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from storage.interactions import Phase
 from storage.tables import InteractionRow, PairVectorRow, TrackRow
 
+Files = tuple[str | None, str | None]  # picture and clip, below the media folder
 
-def delete_ended_before(
-    session: Session, *, before: datetime | None, limit: int
-) -> list[tuple[str | None, str | None]]:
-    """Delete the oldest that are over, None: whenever; returns picture and clip of each."""
+
+@dataclass(frozen=True)
+class Owner:
+    """An interaction as far as its files go."""
+
+    id: uuid.UUID
+    over: bool
+    ended_at: datetime
+    snapshot: str | None
+    clip: str | None
+
+    @property
+    def files(self) -> frozenset[str]:
+        return frozenset(name for name in (self.snapshot, self.clip) if name is not None)
+
+
+def delete_ended_before(session: Session, *, before: datetime, limit: int) -> list[Files]:
+    """Delete the oldest that are over; returns picture and clip of each."""
     row = InteractionRow
-    query = select(row.id).where(row.phase == Phase.END)
-    if before is not None:
-        query = query.where(row.ended_at < before)
+    query = select(row.id).where(row.phase == Phase.END, row.ended_at < before)
     ids = list(session.scalars(query.order_by(row.ended_at).limit(limit)))
+    return delete_interactions(session, ids=ids)
+
+
+def delete_interactions(session: Session, *, ids: Collection[uuid.UUID]) -> list[Files]:
+    """Returns picture and clip of each."""
+    row = InteractionRow
     gone = delete(row).where(row.id.in_(ids)).returning(row.snapshot, row.clip)
     return [(snapshot, clip) for snapshot, clip in session.execute(gone).tuples()]
 
@@ -52,21 +72,22 @@ def _delete_oldest(
     return len(session.execute(delete(id_.class_).where(id_.in_(ids)).returning(id_)).all())
 
 
-def named_files(session: Session, *, names: Collection[str]) -> set[str]:
-    """Those of the names that are the picture or the clip of an interaction."""
+def owners_of(session: Session, *, names: Collection[str]) -> list[Owner]:
+    """The interactions of which a picture or clip has one of the names."""
     ids = [uuid.UUID(name) for name in map(_stem, names) if _is_uuid(name)]
     row = InteractionRow
-    query = select(row.snapshot, row.clip).where(row.id.in_(ids))
-    return {name for found in session.execute(query) for name in found if name in names}
+    query = select(row.id, row.phase == Phase.END, row.ended_at, row.snapshot, row.clip)
+    found = (Owner(*one) for one in session.execute(query.where(row.id.in_(ids))).tuples())
+    return [one for one in found if not one.files.isdisjoint(names)]
 
 
 def _stem(name: str) -> str:
     return name.rpartition("/")[2].partition(".")[0]
 
 
-def _is_uuid(text: str) -> bool:
+def _is_uuid(name: str) -> bool:
     try:
-        uuid.UUID(text)
+        uuid.UUID(_stem(name))
     except ValueError:
         return False
     return True

@@ -8,7 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,6 +25,15 @@ _MOST = 1000  # custodies that are looked at, the newest
 _SEEN = timedelta(seconds=0.5)  # for so long it stood there before or after
 _PAUSE = timedelta(seconds=1)  # in hands all the same
 _HANDED = timedelta(seconds=3)  # from another's custody or a throw: it came from there, or went
+
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
+_ANYBODY: Filters = {
+    "human": None,
+    "person": None,
+    "person_colour": None,
+    "upper_colour": None,
+    "lower_colour": None,
+}
 
 Pair = tuple[str, str]  # tracks of person and thing
 Lives = dict[str, tuple[datetime, datetime]]  # of tracks: first and last seen
@@ -51,8 +60,7 @@ def implied(session: Session, verbs: Sequence[str], filters: Filters) -> list[In
     wanted = {PICK_UP, PUT_DOWN} & set(verbs)
     if not wanted:
         return []
-    everything: Filters = {**filters, "verbs": (*HOLDING, "throw", "kick")}
-    rows = find_interactions(session, **everything, limit=_MOST)
+    asked, rows = _rows(session, filters)
     held = list(_custodies([one for one in rows if one.verb in HOLDING]))
     let_fly = [one for one in rows if one.verb not in HOLDING]
     lives = _lives(session, {one.rows[0].object_track for one in held})
@@ -62,7 +70,7 @@ def implied(session: Session, verbs: Sequence[str], filters: Filters) -> list[In
     found = []
     for custody in held:
         thing = custody.rows[0].object_track
-        if thing not in lives:
+        if thing not in lives or asked.isdisjoint(one.id for one in custody.rows):
             continue
         first, last = lives[thing]
         near = [one for one in others[thing] if _person(one) != _person(custody)]
@@ -71,7 +79,31 @@ def implied(session: Session, verbs: Sequence[str], filters: Filters) -> list[In
             found.append(_told(PICK_UP, custody.rows[0], custody.since, custody.belief))
         if PUT_DOWN in wanted and last - _SEEN >= custody.until and not _gone(custody, near, flown):
             found.append(_told(PUT_DOWN, custody.rows[-1], custody.until, custody.belief))
-    return found
+    since, until = filters.get("since") or _EARLIEST, filters.get("until") or _LATEST
+    return [one for one in found if since <= one.started_at <= until]
+
+
+def _rows(session: Session, filters: Filters) -> tuple[set[uuid.UUID], list[Interaction]]:
+    """Ids of what the filters want, and this with what anybody did to things about then."""
+    since, until = filters.get("since"), filters.get("until")
+    wanted: Filters = {**filters, "verbs": (*HOLDING, "throw", "kick")}
+    wanted |= {"since": since and _before(since), "until": until and _after(until)}
+    rows = list(find_interactions(session, **wanted, limit=_MOST))
+    asked = {one.id for one in rows}
+    anybody = wanted | _ANYBODY
+    if rows and any(filters.get(name) is not None for name in _ANYBODY):
+        first, last = min(one.started_at for one in rows), max(one.ended_at for one in rows)
+        anybody |= {"since": _before(first), "until": _after(last)}
+        rows = list(find_interactions(session, **anybody, limit=_MOST))
+    return asked, rows
+
+
+def _before(time: datetime) -> datetime:
+    return max(time, _EARLIEST) - _HANDED
+
+
+def _after(time: datetime) -> datetime:
+    return min(time, _LATEST) + _HANDED
 
 
 def _custodies(rows: Sequence[Interaction]) -> Iterator[_Custody]:

@@ -120,6 +120,7 @@ class Step:
     negated: bool = False
     person: Bound = Bound.ANY
     thing: Bound = Bound.ANY
+    gone: bool = False  # and the person of the clause before is out of sight by now
 
 
 @dataclass(frozen=True)

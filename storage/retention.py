@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,16 +12,17 @@ from pathlib import Path
 from storage.alert_rows import delete_alerts_before
 from storage.database import ReadSession, Sessions
 from storage.deletions import (
+    Owner,
     delete_ended_before,
+    delete_interactions,
     delete_tracks_before,
     delete_vectors_before,
-    named_files,
+    owners_of,
 )
 from storage.errors import StorageError
+from storage.media_folder import FOLDERS, files_waiting, owned_alone_since
 
 logger = logging.getLogger(__name__)
-
-FOLDERS = ("snapshots", "clips")  # below the media folder; in each one folder a day
 
 _LEAST, _MOST = 10, 2_000  # rows of one transaction
 _SECONDS = 0.03  # ... which takes so long, for a writer waits meanwhile
@@ -77,37 +79,49 @@ def prune(
 
 
 def shrink(sessions: Sessions, media: Path, *, media_bytes: int) -> int:
-    """Delete the oldest interactions until pictures and clips take no more; returns how many."""
-    excess = sum(_size(file) for folder in FOLDERS for file in (media / folder).glob("*/*"))
-    excess -= media_bytes
+    """Delete the oldest interactions with files until this database's take no more; how many."""
+    sizes = {name: _size(media / name) for name in _names(media)}
+    if sum(sizes.values()) <= media_bytes:
+        return 0
+    found = dict[uuid.UUID, Owner]()
+    for some in _batches(sorted(sizes)):
+        with sessions() as session:
+            found |= {one.id: one for one in owners_of(session, names=some)}
+    excess = sum(sizes.get(name, 0) for one in found.values() for name in one.files) - media_bytes
+    over = sorted((one for one in found.values() if one.over), key=lambda one: one.ended_at)
     deleted = 0
-    while excess > 0:
+    while excess > 0 and deleted < len(over):
         began = time.monotonic()
+        some_over = over[deleted : deleted + _LEAST]
         with sessions.begin() as session:
-            gone = delete_ended_before(session, before=None, limit=_LEAST)
-        if not gone:
-            break
+            gone = delete_interactions(session, ids=[one.id for one in some_over])
         excess -= _remove(media, (name for row in gone for name in row))
-        deleted += len(gone)
+        deleted += len(some_over)
         time.sleep(time.monotonic() - began)
     return deleted
 
 
 def sweep_orphans(sessions: Sessions, media: Path, *, before: datetime) -> int:
-    """Delete files older than `before` that no row names; returns how many."""
-    removed = 0
-    for day in sorted(day for folder in FOLDERS for day in (media / folder).glob("*")):
-        old = [file for file in day.glob("*") if file.stat().st_mtime < before.timestamp()]
-        names = {f"{day.parent.name}/{day.name}/{file.name}": file for file in old}
-        for some in _batches(sorted(names)):
-            with sessions() as session:
-                kept = named_files(session, names=some)
-            for name in set(some) - kept:
-                names[name].unlink(missing_ok=True)
-                removed += 1
-        if not any(day.iterdir()):
+    """Delete files older than `before` that no row names and no outbox; returns how many.
+
+    Only what was written while the folder was this database's alone (`storage.media_folder`).
+    """
+    with sessions() as session:
+        since = owned_alone_since(session, media)
+    if since is None:
+        return 0
+    old = [name for name in _names(media) if since <= _written(media / name) < before]
+    strays = _unnamed(sessions, old)
+    waiting = files_waiting(media) if strays else set[str]()
+    strays = _unnamed(sessions, set(strays) - waiting)  # stored since then, perhaps
+    with sessions() as session:
+        if owned_alone_since(session, media) is None:
+            return 0
+    _remove(media, strays)
+    for day in (day for folder in FOLDERS for day in (media / folder).glob("*/")):
+        if _written(day) < before and not any(day.iterdir()):
             day.rmdir()
-    return removed
+    return len(strays)
 
 
 class Keeper:
@@ -159,6 +173,30 @@ def _remove(media: Path, names: Iterable[str | None]) -> int:
             freed += _size(path)
             path.unlink(missing_ok=True)
     return freed
+
+
+def _names(media: Path) -> list[str]:
+    """All pictures and clips, by their places below the media folder."""
+    files = (file for folder in FOLDERS for file in (media / folder).glob("*/*"))
+    return [file.relative_to(media).as_posix() for file in files]
+
+
+def _unnamed(sessions: Sessions, names: Iterable[str]) -> list[str]:
+    """Those that no row names."""
+    unnamed = list[str]()
+    for some in _batches(sorted(names)):
+        with sessions() as session:
+            named = {name for one in owners_of(session, names=some) for name in one.files}
+        unnamed += [name for name in some if name not in named]
+    return unnamed
+
+
+def _written(path: Path) -> datetime:
+    """When; of what is gone by now: never yet."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _size(path: Path) -> int:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from storage.database import Sessions
 from storage.errors import StorageError, UnreachableError
+from storage.media_folder import note_owner
 from storage.outbox import Outbox, OutboxRow
 from storage.relay import DatabaseSink, recover
 from storage.run_rows import finish_run, start_run
@@ -70,13 +71,15 @@ class RunDatabase:
             if closed := recover(self._outbox, self._sessions, cameras=list(facts.sources)):
                 logger.warning("closed %d events that an earlier run left open", len(closed))
             with self._sessions.begin() as session:
-                self._run = start_run(
+                run = start_run(
                     session,
                     sources=facts.sources,
                     bundle=facts.bundle,
                     config=facts.config,
                     started_at=facts.started_at,
                 )
+                note_owner(session, self._outbox.path.parent, run=run)
+            self._run = run
 
     def send(self, rows: Sequence[OutboxRow], *, in_doubt: bool) -> None:
         self._migrate()

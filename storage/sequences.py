@@ -22,6 +22,7 @@ from storage.question import Clause, Order, Question, Relation, Step
 from storage.repository import find_interactions
 from storage.steps import Partners, clusters, gap, settled
 from storage.told_windows import order_of, slack_of, without_told
+from storage.track_rows import out_of_sight
 
 _PAGE, _OTHERS = 100, 1000  # rows at a time of what is looked for, and of what hangs on it
 _MOST_OTHERS = 100_000  # rows that are looked through for what hangs on those looked for
@@ -130,6 +131,10 @@ def _holding(
         sure = replace(source, weaker=None)  # what may have happened refutes nothing
         found = _best(sure, anchors, step, (), camera)
         kept = [one for one in anchors if one.id not in found]
+        if step.gone:
+            people = {one.human_track: one.camera for one in kept}
+            gone = out_of_sight(source.session, people)
+            kept = [one for one in kept if one.human_track in gone]
         return _holding(source, kept, rest, camera)
     return _best(source, anchors, step, rest, camera)
 

@@ -57,9 +57,9 @@ class Standing:
 
     @property
     def waits_for_end(self) -> bool:
-        """ "held a cup while not sitting" is not known before the cup is put away."""
+        """ "held a cup and then did not sit" is not known before the cup is put away."""
         steps = self.question.steps
-        return self.at_end or any(s.negated and s.relation is Relation.WHILE for s in steps)
+        return self.at_end or any(s.negated and s.relation is not Relation.AFTER for s in steps)
 
 
 def understand_standing(

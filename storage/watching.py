@@ -22,8 +22,8 @@ from storage.alert_rows import (
 from storage.alerts import alert_body
 from storage.ask import Row, answer
 from storage.database import ReadSession
-from storage.interactions import Interaction, Phase
-from storage.question import Bound, Question, Relation
+from storage.interactions import PUT_DOWN, Interaction, Phase
+from storage.question import Bound, Question, Relation, Step
 from storage.quiet import held_back
 from storage.repository import get_interaction
 from storage.standing import Standing
@@ -33,7 +33,8 @@ _BATCH = 100  # interactions of one step
 _MOST_MATCHES = 500  # of one question around one interaction
 _LONGEST = timedelta(days=1)  # between the parts of a question without a limit of its own
 _PATIENCE = timedelta(minutes=1)  # "and did not take it again", where the question has no limit
-_TRACK_TOLD = timedelta(seconds=130)  # by then what is known of a track's colours is stored
+_TRACK_TOLD = timedelta(seconds=130)  # by then what is known of a track is stored
+_PAUSE = timedelta(minutes=10)  # at most, between two looks whether somebody has gone
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ def find(session: ReadSession, *, now: datetime) -> Findings:
             if look.standing in (None, standing.id) and _concerns(standing, new):
                 rows = _rows_with(session, standing.question, new)
                 fitting = tuple(row for row in rows if _fits(standing, row))
-                wait = _wait(standing.question, new, found=bool(fitting))
-                if fitting or (wait and look.standing is None):
+                again = look.standing is not None
+                wait = _wait(standing.question, new, now, found=bool(fitting), again=again)
+                if fitting or wait:
                     found.append((look, standing, fitting, wait))
     return Findings(tuple(looks), tuple(found))
 
@@ -88,7 +90,7 @@ def settle(session: Session, findings: Findings, *, now: datetime) -> Watched:
         ids = [row.interaction.id for row in rows]
         known = alerted(session, standing=standing.id, interactions=ids)
         fresh = [row for row in rows if row.interaction.id not in known]
-        if wait and look.standing is None and (fresh or not rows):
+        if wait and (fresh or not rows):
             due_at = now + wait
             look_again(session, interaction=look.interaction, standing=standing.id, due_at=due_at)
             continue
@@ -158,18 +160,32 @@ def _fits(standing: Standing, row: Row) -> bool:
     return (
         all(one.peak_score >= standing.min_score for one in parts)
         and (not standing.cameras or row.interaction.camera in standing.cameras)
-        and (row.interaction.phase is Phase.END or not standing.waits_for_end)
+        and (not standing.waits_for_end or all(one.phase is Phase.END for one in parts))
     )
 
 
-def _wait(question: Question, new: Interaction, *, found: bool) -> timedelta:
-    """How long the answer may still change by what is not there yet; nothing: it is final."""
-    later = [
-        s for s in question.steps if s.negated and s.relation in (Relation.THEN, Relation.NEAR)
-    ]
+def _wait(
+    question: Question, new: Interaction, now: datetime, *, found: bool, again: bool
+) -> timedelta:
+    """How long the answer may still change by what is not there yet; nothing: it is final.
+
+    `again`: it was waited for that once.
+    """
+    if not found and new.verb == PUT_DOWN and any(step.gone for step in question.steps):
+        age = now - new.ended_at  # of recordings much: for them it is waited once
+        return min(max(age, _TRACK_TOLD), _PAUSE) if age < _LONGEST or not again else timedelta()
+    if again:
+        return timedelta()
+    refuted = max(map(_refuted_after, question.steps), default=timedelta())
     if found:
-        return max((s.within or _PATIENCE for s in later), default=timedelta())
-    coloured = any(
-        clause.coloured for clause in (question.clause, *(step.clause for step in question.steps))
-    )
-    return _TRACK_TOLD if coloured and new.phase is Phase.END else timedelta()
+        return refuted
+    clauses = (question.clause, *(step.clause for step in question.steps))
+    colours_come = any(clause.coloured for clause in clauses) and new.phase is Phase.END
+    return max(_TRACK_TOLD, refuted) if colours_come else timedelta()
+
+
+def _refuted_after(step: Step) -> timedelta:
+    """For so long something may come that the step says did not."""
+    if not step.negated or step.relation not in (Relation.THEN, Relation.NEAR):
+        return timedelta()
+    return (step.within or _PATIENCE) + (_TRACK_TOLD if step.clause.coloured else timedelta())

@@ -3,6 +3,7 @@
 import queue
 import re
 import ssl
+import string
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
@@ -36,7 +37,7 @@ def publish(url: str, body: bytes, *, fields: dict[str, str], key: str) -> str:
         answer = answers.get(timeout=TIMEOUT_SECONDS)
         if answer.is_failure:
             raise SendError(f"the broker refuses: {answer}")
-        topic = topic_of(unquote(parts.path).removeprefix("/"), fields)
+        topic = topic_of(parts.path.removeprefix("/"), fields)
         sent = client.publish(topic, body, qos=1)
         sent.wait_for_publish(TIMEOUT_SECONDS)
         if not sent.is_published():
@@ -52,9 +53,13 @@ def publish(url: str, body: bytes, *, fields: dict[str, str], key: str) -> str:
 
 
 def topic_of(template: str, fields: dict[str, str]) -> str:
-    """The topic with its fields filled in; what has a meaning in topics becomes a dash."""
+    """The topic with its fields filled in; what has a meaning in topics becomes a dash.
+
+    `template`: of a URL; percent-encoded braces are no field.
+    """
     safe = {name: re.sub(r"[/+#\x00-\x20]+", "-", fields[name]) for name in TOPIC_FIELDS}
-    return template.format_map(safe)
+    parts = string.Formatter().parse(template)
+    return "".join(unquote(text) + (safe[name] if name else "") for text, name, _, _ in parts)
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from storage.delivery_rows import Delivery
 from stream import mqtt
 from stream.addresses import redact
+from stream.errors import StreamError
 from stream.mail import MailServer, compose, send_mail
 from stream.references import Secrets
 from stream.webhook import SendError, post
@@ -38,6 +39,10 @@ class Teller:
         except SendError as error:
             said = self._clean(str(error))
             raise SendError(said, final=error.final, after=error.after) from None
+        except StreamError:
+            raise
+        except Exception as error:  # whatever it is, it is tried again, and the log tells of it
+            raise SendError(self._clean(f"{type(error).__name__}: {error}")) from None
 
     def _by_kind(self, delivery: Delivery) -> str:
         channel, key = delivery.channel, str(delivery.id)
@@ -67,7 +72,8 @@ class Teller:
         return send_mail(message, server)
 
     def _clean(self, text: str) -> str:
-        return redact(self._secrets.hide(text))[:_MOST_SAID]
+        said = redact(self._secrets.hide(text))[:_MOST_SAID]
+        return "".join(c if c.isprintable() else " " for c in said)  # no database takes all
 
 
 def topic_fields(delivery: Delivery) -> dict[str, str]:

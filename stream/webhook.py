@@ -4,19 +4,26 @@ A redirect is not followed, and after the name is resolved and before anything i
 is looked at: link-local ones, where clouds tell their machines' credentials, get nothing.
 """
 
+import base64
 import hashlib
 import hmac
 import http.client
 import ipaddress
+import socket
 import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from stream.errors import StreamError
 
 SIGNATURE, KEY = "X-Hoi-Signature", "Idempotency-Key"
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS, TOTAL_SECONDS = 10.0, 30.0  # of silence; of a whole try
+_SAFE = "%/?&=+,;:@!$'()*~[]|"  # of a path and query; what is left over is percent-encoded
 _LATER = (408, 429)  # of the 4xx: what is wrong is the time, not the request
 _LONGEST_WAIT = 86_400.0  # seconds that a Retry-After may ask for
 _METADATA = tuple(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
@@ -50,28 +57,81 @@ def post(
     headers = {"Content-Type": "application/json", "User-Agent": "hoi-stream", KEY: key}
     if secret is not None:
         headers[SIGNATURE] = sign(secret, body, at)
-    parts = urlsplit(url)
-    connection = _connect(parts.scheme, parts.hostname or "", parts.port)
+    until = time.monotonic() + TOTAL_SECONDS
     try:
-        connection.connect()
-        if not link_local:
-            _check_peer(str(connection.sock.getpeername()[0]))
+        parts = urlsplit(url)
+        if parts.username is not None:
+            headers["Authorization"] = _basic(parts.username, parts.password or "")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", target, body, headers)
-        answer = connection.getresponse()
-        answer.read(1024)  # so that who answers sees it read
-        return _judge(answer, at)
-    except (OSError, http.client.HTTPException) as error:
-        raise SendError(_reason(error)) from error
-    finally:
-        connection.close()
+        with _connected(parts, until, link_local=link_local) as connection:
+            connection.request("POST", quote(target, safe=_SAFE), body, headers)
+            answer = connection.getresponse()
+            answer.read(1024)  # so that who answers sees it read
+            return _judge(answer, at)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        late = time.monotonic() >= until
+        said = f"no answer within {TOTAL_SECONDS:.0f} s" if late else _reason(error)
+        raise SendError(said) from error
 
 
-def _connect(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
-    if scheme == "https":
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=context)
-    return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+def _basic(user: str, password: str) -> str:
+    """The `Authorization` of both, which are percent-encoded."""
+    plain = f"{unquote(user)}:{unquote(password)}"
+    return f"Basic {base64.b64encode(plain.encode()).decode()}"
+
+
+@contextmanager
+def _connected(
+    parts: SplitResult, until: float, *, link_local: bool
+) -> Iterator[http.client.HTTPConnection]:
+    """A connection that breaks at that monotonic time, however slowly it is answered."""
+    host, connection = parts.hostname or "", _unconnected(parts)
+    with ExitStack() as open_things:
+        open_things.callback(connection.close)
+        plain = open_things.enter_context(_dial(host, connection.port, until))
+        if not link_local:
+            _check_peer(str(plain.getpeername()[0]))
+        handle = open_things.enter_context(plain.dup())  # TLS takes the other over
+        end = threading.Timer(until - time.monotonic(), _break, [handle])
+        end.daemon = True
+        end.start()
+        open_things.callback(end.cancel)
+        connection.sock = plain
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            connection.sock = context.wrap_socket(plain, server_hostname=host)
+        yield connection
+
+
+def _unconnected(parts: SplitResult) -> http.client.HTTPConnection:
+    secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port)
+
+
+def _dial(host: str, port: int, until: float) -> socket.socket:
+    """The first of its addresses that answers."""
+    failed: OSError = TimeoutError("timed out")
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in found:
+        if (left := until - time.monotonic()) <= 0:
+            break
+        made = socket.socket(family, kind, protocol)
+        made.settimeout(min(TIMEOUT_SECONDS, left))
+        try:
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            failed = error
+        else:
+            made.settimeout(TIMEOUT_SECONDS)
+            return made
+    raise failed
+
+
+def _break(connection: socket.socket) -> None:
+    with suppress(OSError):  # it is over already
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _check_peer(address: str) -> None:
@@ -98,16 +158,14 @@ def _retry_after(text: str | None, now: datetime) -> float | None:
     """Seconds, from a number or a date."""
     if text is None:
         return None
+    if text.strip().isdecimal():
+        return min(float(text), _LONGEST_WAIT)
     try:
-        seconds = float(int(text))
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (moment - now).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), _LONGEST_WAIT)
 
 
 def _reason(error: Exception) -> str:

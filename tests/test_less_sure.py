@@ -70,6 +70,31 @@ def test_what_another_takes_was_not_put_down(sessions: sessionmaker[Session]) ->
     assert people == {"gate:0:5"}
 
 
+def test_what_is_implied_lies_in_the_time_that_is_asked_for(
+    sessions: sessionmaker[Session],
+) -> None:
+    store_held(sessions)
+    since = HELD.started_at + timedelta(seconds=1)
+    with sessions() as session:
+        for question, number in (("who picked up a box", 0), ("who put down a box", 1)):
+            asked = understand_stored(session, question, now=NOON + MINUTE)
+            found = answer(session, asked, since=since, less_sure=5)
+            assert len(found.less_sure) == number, question
+
+
+def test_who_was_given_a_thing_has_not_picked_it_up_whoever_is_asked_for(
+    sessions: sessionmaker[Session],
+) -> None:
+    store_held(sessions)
+    assert len(ask(sessions, "did person 3 pick up a box").less_sure) == 1
+    giver = make_interaction(7, verb="hold", human_track="gate:0:5")
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[giver])
+    assert ask(sessions, "did person 3 pick up a box").less_sure == ()
+    (row,) = ask(sessions, "did person 5 pick up a box").less_sure
+    assert row.interaction.human_track == "gate:0:5"
+
+
 def test_beliefs_below_the_live_threshold_are_found(
     sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:

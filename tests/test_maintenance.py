@@ -22,7 +22,7 @@ from storage.repository import (
     find_interactions,
     get_interaction,
 )
-from storage.retention import Keeper, Limits, prune, shrink, sweep_orphans
+from storage.retention import Keeper, Limits, prune
 from storage.track_rows import add_pair_vectors, add_tracks, find_tracks
 from storage.tracks import Track
 from stream.cli import main
@@ -156,44 +156,6 @@ def test_what_is_old_goes_with_its_files_and_what_is_open_stays(
     with sessions() as session:
         assert session.execute(text("SELECT count(*) FROM pair_vectors")).scalar() == 1
         assert find_tracks(session) == [stays]
-
-
-def test_files_without_a_row_go_once_they_are_old(
-    tmp_path: Path, sessions: sessionmaker[Session]
-) -> None:
-    (kept,) = fill(sessions, 1)
-    name = f"snapshots/2026-05-01/{kept.id}.jpg"
-    with sessions.begin() as session:
-        session.execute(text("UPDATE interactions SET snapshot = :n"), {"n": name})
-    stray = [f"snapshots/2026-05-01/{make_interaction(7).id}.jpg", "clips/2026-05-01/x.mp4"]
-    for place in (name, *stray):
-        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / place).touch()
-    now = datetime.now(UTC)
-    assert sweep_orphans(sessions, tmp_path, before=now - timedelta(hours=1)) == 0
-    assert sweep_orphans(sessions, tmp_path, before=now + timedelta(seconds=5)) == 2
-    assert list((tmp_path / "snapshots").rglob("*.jpg")) == [tmp_path / name]
-    assert not (tmp_path / "clips" / "2026-05-01").exists()
-
-
-def test_pictures_and_clips_stay_below_their_limit(
-    tmp_path: Path, sessions: sessionmaker[Session]
-) -> None:
-    events = [make_interaction(n, snapshot=f"snapshots/2026-05-01/{n}.jpg") for n in range(200)]
-    for event in events:
-        path = tmp_path / str(event.snapshot)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(bytes(1000))
-    with sessions.begin() as session:
-        add_interactions(session, interactions=events)
-    assert shrink(sessions, tmp_path, media_bytes=200_000) == 0
-    shrink(sessions, tmp_path, media_bytes=120_000)
-    left = all_of(sessions)
-    assert left == events[-len(left) :]  # the newest
-    assert 50 < len(left) <= 120
-    assert sorted(f.name for f in tmp_path.rglob("*.jpg")) == sorted(
-        Path(str(event.snapshot)).name for event in left
-    )
 
 
 def test_a_run_keeps_its_limits(tmp_path: Path, sessions: sessionmaker[Session]) -> None:

@@ -165,6 +165,30 @@ def test_colours_are_waited_for(sessions: Sessions) -> None:
     assert about(look(sessions, NOON + timedelta(minutes=3))) == [str(new.id)]
 
 
+def test_colours_and_what_did_not_happen_are_waited_for_together(sessions: Sessions) -> None:
+    stand(sessions, "who in a red shirt picked up a box and did not put it down within 10 minutes")
+    kept, put = moment(1, "pick up", 0), moment(2, "pick up", 1, object_track="gate:0:42")
+    see(sessions, kept, put)
+    person = Track(kept.human_track, "gate", "person", NOON, NOON, 0.0, 60.0, 100, "b", "red")
+    with sessions.begin() as session:
+        add_tracks(session, tracks=[person])
+    assert look(sessions, NOON + timedelta(minutes=3)) == []
+    back = moment(3, "put down", 300, human_track=put.human_track, object_track=put.object_track)
+    assert see(sessions, back, now=NOON + timedelta(minutes=5)) == []
+    assert about(look(sessions, NOON + timedelta(minutes=11))) == [str(kept.id)]
+
+
+def test_what_did_not_follow_is_counted_from_the_end(sessions: Sessions) -> None:
+    stand(sessions, "who held a box and did not put it down within 30 seconds")
+    held: dict[str, Any] = {"verb": "hold", "object_class": "box"}
+    going = make_interaction(1, phase=Phase.START, end_reason=None, **held)
+    assert see(sessions, going) == []
+    assert look(sessions, NOON + timedelta(minutes=2)) == []
+    over = make_interaction(1, ended_at=NOON + timedelta(minutes=3), **held)
+    assert see(sessions, over, now=NOON + timedelta(minutes=3)) == []
+    assert about(look(sessions, NOON + timedelta(minutes=3, seconds=31))) == [str(over.id)]
+
+
 def test_two_that_ask_at_once_settle_each_look_once(both: Sessions) -> None:
     stand(both, "who picked up a box")
     new = moment(1, "pick up", 0)
