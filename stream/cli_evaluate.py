@@ -93,11 +93,13 @@ def evaluate_vcoco(
 
     dataset = open_dataset(_of_kind(data, "vcoco"), split="test")
     truth = read_roles(vcoco_folder(data), "test")
-    report = evaluate(truth, _triplets(dataset, data, detections, bundle, detector, save))
+    found = _triplets(dataset, data, detections, bundle, detector, save)
+    report = evaluate(truth, found)
     if as_json:
         typer.echo(json.dumps(asdict(report)))
         return
-    _warn(report.unscored, report.images)
+    # the truth also has images without pairs, in which nothing is looked for
+    _warn(len(set(dataset.keys) - set(found.keys)), len(dataset.keys))
     if report.source == "pairs":
         complain(
             "without the authors' vcoco_test.json and instances_vcoco_all_2014.json, persons "
