@@ -82,10 +82,12 @@ def fetch(
 ) -> Path:
     """Download into the folder, going on where an earlier try ended, and check the SHA-256.
 
-    A file that differs from what the hub says of it is deleted. (`hf_hub_download` begins anew in
-    every process.)
+    What is there already, and is what the hub has, is not fetched again. A file that differs from
+    what the hub says of it is deleted. (`hf_hub_download` begins anew in every process.)
     """
     path = folder / file
+    if sha256 is not None and path.is_file() and _sha256(path) == sha256:
+        return path
     part = path.with_name(f"{path.name}.{(sha256 or '')[:16]}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     with _one_line(offer), part.open("ab") as out:

@@ -95,11 +95,13 @@ def evaluate_vcoco(
 
     dataset = open_dataset(_of_kind(data, "vcoco"), split="test")
     truth = read_roles(vcoco_folder(data), "test")
-    report = evaluate(truth, _triplets(dataset, data, detections, bundle, detector, save))
+    found = _triplets(dataset, data, detections, bundle, detector, save)
+    report = evaluate(truth, found)
     if as_json:
         typer.echo(json.dumps(asdict(report)))
         return
-    _warn(report.unscored, report.images)
+    # the truth also has images without pairs, in which nothing is looked for
+    _warn(len(set(dataset.keys) - set(found.keys)), len(dataset.keys))
     if report.source == "pairs":
         complain(
             "without the authors' vcoco_test.json and instances_vcoco_all_2014.json, persons "
@@ -195,6 +197,8 @@ def _triplets(
 def _score(dataset: "HOIDataset", data: str, bundle: str, detector: str | None) -> "ScoredTriplets":
     from configs.settings import load
     from models.bundle import load_bundle
+    from models.cmmp.candidates import open_candidates
+    from models.coco import CLASSES
     from models.datasets.detections import DetectionCache, cache_folder
     from models.datasets.images import SkippedImages
     from models.evaluation.paper import PaperScorer
@@ -206,10 +210,10 @@ def _score(dataset: "HOIDataset", data: str, bundle: str, detector: str | None) 
     kind, section = chosen.manifest.scorer.kind, chosen.manifest.detector
     cmmp = kind == "cmmp"
     scorer = PaperScorer.load(chosen, dataset.vocabulary) if cmmp else load_scorer(chosen)
-    name = detector_name(settings, chosen)
+    name, classes = detector_name(settings, chosen), section.classes or CLASSES
     cache = DetectionCache(
-        cache_folder(data, "test", name, section.threshold, section.classes),
-        lambda: make_detector(settings, chosen),
+        cache_folder(data, "test", name, None if cmmp else section.threshold, section.classes),
+        lambda: open_candidates(name, classes) if cmmp else make_detector(settings, chosen),
     )
     skipped = SkippedImages()
     with Progress(console=errors_console()) as progress:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
 import supervision as sv
 import torch
@@ -14,6 +15,7 @@ from torchvision.models import resnet50
 from torchvision.ops import FrozenBatchNorm2d
 
 from models.bundle import CMMPSection, load_bundle
+from models.cmmp import official
 from models.cmmp.checkpoint import (
     TOKENS,
     WORDS,
@@ -247,6 +249,33 @@ def test_official_weights_become_a_bundle_that_scores(
     detector = open_detector(str(bundle.folder), threshold=0.0)
     assert len(detector.classes) == 80
     assert detector.detect([image])[0].xyxy.shape[1] == 4
+
+
+def test_an_import_that_was_killed_is_no_hindrance_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1}
+    sizes = {"embed_dim": 24, "quick_gelu": True, "vision_cfg": image, "text_cfg": text}
+    (tmp_path / "small-quickgelu.json").write_text(json.dumps(sizes))
+    open_clip.add_model_config(tmp_path / "small-quickgelu.json")
+    monkeypatch.setitem(official.ARCHITECTURES, "small", "small-quickgelu")
+    shapes = official_shapes(read_config("small-quickgelu", {}))
+    own = {name: shape for name, shape in shapes.items() if not name.startswith("detector.")}
+    torch.save(fill(own), tmp_path / "a.pt")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(official, "write_manifest", killed)
+        with pytest.raises(KeyboardInterrupt):
+            import_official(tmp_path / "a.pt", "small", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    bundle = load_bundle(str(import_official(tmp_path / "a.pt", "small", tmp_path / "out")))
+    assert bundle.name == "out"
+    assert {path.name for path in tmp_path.iterdir()} == {"small-quickgelu.json", "a.pt", "out"}
 
 
 def test_what_is_no_checkpoint_is_refused_in_a_line(tmp_path: Path) -> None:

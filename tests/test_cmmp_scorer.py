@@ -201,7 +201,12 @@ def test_weights_that_do_not_fit_are_refused_in_a_line(bundle: Bundle) -> None:
 def test_architectures_are_open_clip_s() -> None:
     large = read_config("ViT-L-14-336-quickgelu", {"verbs": 117})
     assert (large.image_size, large.patch, large.width, large.dim) == (336, 14, 1024, 768)
-    for name, said in (("ViT-Z", "no architecture"), ("ViT-B-16", "QuickGELU")):
+    for name, said in (
+        ("ViT-Z", "no architecture"),
+        ("ViT-B-16", "QuickGELU"),
+        ("ViT-H-14-quickgelu", "heads 64 wide"),
+        ("ViT-L-14-worldwide-quickgelu", "google/mt5-base; only CLIP's own tokenizer"),
+    ):
         with pytest.raises(ModelError, match=said):
             read_config(name, {})
     with pytest.raises(ModelError, match="colour"):

@@ -224,6 +224,22 @@ def test_saved_vcoco_detections_are_scored(cli: Cli, tmp_path: Path) -> None:
     assert "100.00" in out
 
 
+def test_images_without_a_pair_are_no_reason_for_a_warning(cli: Cli, tmp_path: Path) -> None:
+    folder, words = vcoco_folder(tmp_path / "vcoco"), vcoco_vocabulary()
+    file = folder / "instances_vcoco_test.json"
+    rows = json.loads(file.read_text())["annotations"]
+    rows.append({**rows[0], "file_name": "c.jpg", "objects": [0]})  # kicks what nobody annotated
+    file.write_text(json.dumps({"annotations": rows}))
+    nothing = np.zeros((0, 4), np.float32)
+    part = ImageTriplets(nothing, nothing, np.zeros(0, np.int64), np.zeros((0, 24), np.float32))
+    save_triplets(tmp_path / "n.safetensors", gather([("a.jpg", part), ("b.jpg", part)]), words)
+    command = ("evaluate", "vcoco", "--data", f"vcoco:{folder}", "--detections", "n.safetensors")
+    code, out, err = cli(*command)
+    assert code == 0, err
+    assert "3 images" in out
+    assert "have no detections" not in err
+
+
 def test_a_bundle_behind_a_detector_of_the_user_s_is_scored_on_vcoco_images(
     cli: Cli, detector: Path, tmp_path: Path
 ) -> None:

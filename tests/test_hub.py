@@ -80,6 +80,18 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused_and_deleted(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_whole_file_is_fetched_again_only_when_the_hub_has_another(
+    hub: Hub, url: str, tmp_path: Path
+) -> None:
+    first = fetch(OFFER, "b.pt", hub.sha256["b.pt"], tmp_path, endpoint=url)
+    sent = hub.sent
+    assert fetch(OFFER, "b.pt", hub.sha256["b.pt"], tmp_path, endpoint=url) == first
+    assert hub.sent == sent
+    hub.replace("b.pt", os.urandom(1000))
+    again = fetch(OFFER, "b.pt", hub.sha256["b.pt"], tmp_path, endpoint=url)
+    assert again.read_bytes() == hub.files["b.pt"]
+
+
 def test_one_of_several_files_has_to_be_chosen(hub: Hub, url: str) -> None:
     files = find_files(OFFER, endpoint=url)
     assert files == {name: hub.sha256[name] for name in ("a.pt", "b.pt")}

@@ -145,6 +145,9 @@ def test_hico_is_detected_once_trained_and_evaluated(
     code, out, err = cli("evaluate", "hicodet", "--data", data, "--bundle", "one", "--json")
     assert code == 0, err
     assert json.loads(out)["unscored"] == 0
+    for folder in (tmp_path / "home" / "detections").iterdir():
+        weakest = min(np.load(path)["scores"].min() for path in folder.iterdir())
+        assert weakest < 0.1, f"{folder.name}: CMMP chooses among weak boxes, too"
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """An authors' checkpoint -> a bundle: CLIP, CMMP, and its own detector where it has one."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +44,10 @@ def import_official(path: Path, clip: str, out: Path) -> Path:
 
 
 def convert_official(state: Mapping[str, Tensor], clip: str, out: Path) -> Path:
-    """An official state dict -> the bundle in `out`; nothing is written unless all tensors fit."""
+    """An official state dict -> the bundle in `out`, which is new or empty.
+
+    Nothing is written unless all tensors fit, and `out` is there when it is whole.
+    """
     if clip not in ARCHITECTURES:
         raise ModelError(f"--clip {clip}: choose one of {', '.join(ARCHITECTURES)}")
     model = load_official(state)
@@ -56,10 +60,12 @@ def convert_official(state: Mapping[str, Tensor], clip: str, out: Path) -> Path:
         clip="clip.safetensors",
         sizes=asdict(model.config),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    save_cmmp(model, section, out)
+    made = out.with_name(f".{out.name}.part")
+    shutil.rmtree(made, ignore_errors=True)  # of a try that was cut off
+    made.mkdir(parents=True)
+    save_cmmp(model, section, made)
     if network is not None:
-        save_detr(network, out)
+        save_detr(network, made)
     manifest = Manifest(
         name=out.name,
         version="1",
@@ -72,8 +78,8 @@ def convert_official(state: Mapping[str, Tensor], clip: str, out: Path) -> Path:
         vocabulary=read_vocabulary(model.config.dataset).to_dict(),
         licences=_LICENCES,
     )
-    write_manifest(out, manifest)
-    return out
+    write_manifest(made, manifest)
+    return made.replace(out)
 
 
 def read_vocabulary(dataset: Dataset) -> Vocabulary:

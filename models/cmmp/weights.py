@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.bundle import CMMPSection
-from models.cmmp.network import CMMP, CMMPConfig, build_text_tower
+from models.cmmp.network import CMMP, HEAD_WIDTH, CMMPConfig, build_text_tower
 from models.cmmp.prompts import PromptLearner, Sentences
 from models.errors import ModelError
 from models.pairs import PERSON
@@ -123,6 +123,15 @@ def _open_clip_sizes(name: str) -> dict[str, Any]:
     image, text = row["vision_cfg"], row["text_cfg"]
     if not row.get("quick_gelu") or not isinstance(image["layers"], int):
         raise ModelError(f"{name}: only vision transformers with QuickGELU (…-quickgelu) fit")
+    widths = {image.get("head_width", HEAD_WIDTH)}
+    if "heads" in text:
+        widths.add(text["width"] // text["heads"])
+    if widths != {HEAD_WIDTH}:  # the weights would load, and mean something else
+        raise ModelError(f"{name}: only towers with attention heads {HEAD_WIDTH} wide fit")
+    if "hf_tokenizer_name" in text:
+        raise ModelError(
+            f"{name}: reads words by {text['hf_tokenizer_name']}; only CLIP's own tokenizer fits"
+        )
     return {
         "image_size": image["image_size"],
         "patch": image["patch_size"],

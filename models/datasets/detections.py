@@ -101,16 +101,19 @@ class DetectionCache:
 
 
 def cache_folder(
-    data: str, split: str, detector: str, threshold: float, classes: Sequence[str] | None
+    data: str, split: str, detector: str, threshold: float | None, classes: Sequence[str] | None
 ) -> Path:
-    """Where detections of a split are kept, under `HOI_STREAM_HOME`. `classes`, None: COCO's."""
+    """Where detections of a split are kept, under `HOI_STREAM_HOME`.
+
+    `threshold` None: all of them; `classes` None: COCO's.
+    """
     kind, folder = parse_spec(data)
     name = f"{_FORMAT} {folder.resolve()} {detector_key(detector, threshold, classes)}"
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return home() / "detections" / f"{kind}-{split}-{digest}"
 
 
-def detector_key(detector: str, threshold: float, classes: Sequence[str] | None) -> str:
+def detector_key(detector: str, threshold: float | None, classes: Sequence[str] | None) -> str:
     """The same for detectors that find the same and call it the same.
 
     A file or folder is known by its content, a model of a hub by its name.

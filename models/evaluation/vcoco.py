@@ -53,7 +53,7 @@ class VcocoReport:
     scenario_1: Scenario
     scenario_2: Scenario
     images: int
-    unscored: int  # images that were not looked at: what is done there counts as missed
+    unscored: int  # images not looked at, also for want of pairs: what is done there is missed
     source: str  # of the truth: "authors", or "pairs", which know no person without an object
 
 
