@@ -13,7 +13,7 @@ from storage.channels import Channel
 from storage.database import ReadSession
 from storage.grammar import understand
 from storage.names import cameras, object_classes_seen, verbs_seen
-from storage.question import COUNTS, Form, Order, Question, Relation, missing
+from storage.question import COUNTS, Exclusion, Form, Order, Question, Relation, missing
 from storage.quiet import AlertError, QuietHours
 
 MOST_CHANNELS = 10
@@ -100,7 +100,7 @@ def understand_standing(
         )
     if asked.form is Form.NOBODY:
         raise AlertError("that nobody did it is never news: ask who does it")
-    times = (asked, *asked.exclusions)
+    times: tuple[Question | Exclusion, ...] = (asked, *asked.exclusions)
     if any(time.since is not None or time.until is not None for time in times):
         raise AlertError(
             "it names a time that passes: leave the time out, and set quiet hours if need be"
