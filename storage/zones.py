@@ -1,4 +1,4 @@
-"""The time zone of this machine, with its rules: what was said of July is of summer time in winter."""
+"""The time zone of this machine, with its rules: in winter, too, a day of July is in summer time."""
 
 import os
 from datetime import UTC, datetime, tzinfo
