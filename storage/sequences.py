@@ -38,6 +38,21 @@ class Match:
     likelihood: float | None = None  # of all that together; None: not looked at
 
 
+def each_once(matches: Sequence[Match]) -> list[Match]:
+    """Of those that are the same moment in other words, held and carried, the first: of the same
+    people and things at the same time."""
+    kept: dict[tuple[str, ...], list[Interaction]] = defaultdict(list)
+    found = []
+    for match in matches:
+        parts = (match.interaction, *match.evidence)
+        told = kept[tuple(track for one in parts for track in (one.human_track, one.object_track))]
+        one = match.interaction
+        if all(_gap(one, other) for other in told):
+            found.append(match)
+        told.append(one)
+    return found
+
+
 @dataclass(frozen=True)
 class Source:
     """Where interactions come from: the stored ones, and those that stored vectors tell of."""
