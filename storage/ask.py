@@ -18,6 +18,7 @@ from math import prod
 from sqlalchemy.orm import Session
 
 from storage.answers import Answer, Found, Row, person_label, told
+from storage.custody import handed_over
 from storage.filters import Filters
 from storage.grammar import understand
 from storage.likelihood import likelihoods
@@ -25,7 +26,7 @@ from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import Retrieval
 from storage.question import AskError, Form, Order, Question
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
-from storage.sequences import Match, Matches, Source, clause_filters
+from storage.sequences import Match, Matches, Source, clause_filters, each_once
 from storage.speech import OpenVerbs
 from storage.told_windows import ASKED
 from storage.twice import viewers_of_the_same
@@ -110,7 +111,7 @@ def answer(
     elif question.order is not Order.NEWEST:
         found = _first(matches)
     elif asked or question.steps or question.exclusions or _counts_tracks(question.form):
-        found = _everything(matches, question.form, limit, offset, asked=asked)
+        found = _everything(matches, question, limit, offset, asked=asked)
     else:
         found = _listed(session, question, filters, limit, offset)
     if found.total < less_sure and question.order is Order.NEWEST:
@@ -153,16 +154,20 @@ def _longest(matches: Matches) -> Found:
     return Found(rows, len(rows), complete=matches.complete)
 
 
-def _everything(matches: Matches, form: Form, limit: int, offset: int, *, asked: bool) -> Found:
+def _everything(
+    matches: Matches, question: Question, limit: int, offset: int, *, asked: bool
+) -> Found:
     every = list(matches)  # no more than MOST_COUNTED
     if asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
     every = _likeliest_first(matches.source.session, every)
+    if handed_over() in question.steps:
+        every = each_once(every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
-    found.notes = _notes(every, None if asked or len(every) <= _RANKED else form)
-    if _counts_tracks(form):
+    found.notes = _notes(every, None if asked or len(every) <= _RANKED else question.form)
+    if _counts_tracks(question.form):
         ones = [match.interaction for match in every]
-        people = form is Form.PEOPLE
+        people = question.form is Form.PEOPLE
         found.number = len({one.human_track if people else one.object_track for one in ones})
     return found
 

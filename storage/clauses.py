@@ -35,6 +35,7 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     phrases = read_open_verbs(part, start) if names.open else ()
     if names.open:  # what is left is no verb
         read_kinds(part, names.objects, names.seen, named=False)
+    _read_and(part)
     leave_places(part, does=bool(part.verbs or phrases))
     reading.free -= set(range(start, end)) - part.free
     reading.verbs |= part.verbs
@@ -50,6 +51,14 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
         thing_colour=thing_colour,
         phrases=phrases,
     )
+
+
+def _read_and(reading: Reading) -> None:
+    """ "Who held a cup and a box" are those who held either."""
+    named = {*reading.verbs.values(), *reading.objects.values()}
+    for i in sorted(reading.free):
+        if reading.words[i] == "and" and min(named, default=i) < i < max(named, default=i):
+            reading.explain([i], "or")
 
 
 def _read_person(reading: Reading) -> tuple[str | None, int | None]:

@@ -36,6 +36,7 @@ from storage.words import (
     PRONOUNS,
     SEXES,
     Token,
+    base_forms,
     tokens,
 )
 
@@ -72,7 +73,7 @@ def understand(
     said = [reading.words[i] for i in sorted(reading.free)]  # without times and places
     form = _form(said)
     order = Order.NEWEST if form in COUNTS else _read_order(reading)
-    parts = split(reading, commas)
+    parts = split(reading, commas, names)
     if form in (Form.LIST, Form.YES_NO) and order is Order.NEWEST and _alone(reading, parts[0]):
         form = Form.NOBODY if read_nobody(reading, parts[0].start, parts[0].end) else form
     clause, steps = _read_parts(reading, parts, names)
@@ -137,9 +138,31 @@ def _read_parts(
         elif not steps and _contrasts(segment, clause, part):
             contrasts = (*clause.contrasts, *part.verbs, *part.phrases)
             clause = replace(clause, contrasts=contrasts)
+        elif not steps and segment.both and _shares(reading, segment, clause):
+            clause = replace(clause, objects=part.objects, thing_colour=part.thing_colour)
+            step = _step(reading, segment, part, clause)
+            steps.append(replace(step, thing=Bound.SAME))
         else:
             steps.append(_step(reading, segment, part, steps[-1].clause if steps else clause))
     return clause, steps
+
+
+def _passive(reading: Reading, end: int) -> bool:
+    words = reading.words[:end]
+    return bool({"was", "were", "been"} & set(words)) and not any(w.endswith("ing") for w in words)
+
+
+def _shares(reading: Reading, segment: Segment, clause: Clause) -> bool:
+    """ "Picked up and carried a box", not "sat and held a box": has the verb before "and" no thing
+    of its own, and is it said in full?"""
+    words = reading.words[: segment.start - 1]
+    head = max((i for i in reading.verbs.values() if i < segment.start), default=0)
+    cut = any(
+        verb.split()[0] in base_forms(words[head]) and not set(verb.split()[1:]) <= set(words)
+        for verb in clause.verbs
+    )
+    bare = segment.start - 2 not in reading.free and not clause.phrases
+    return bare and clause.thing == Clause() and not cut
 
 
 def _is_thing(reading: Reading, segment: Segment, part: Clause) -> bool:
@@ -198,6 +221,8 @@ def _bounds(reading: Reading, segment: Segment, part: Clause) -> tuple[Bound, Bo
         person = Bound.ANY
     else:
         person = Bound.SAME
+    if segment.both and not part.objects and _passive(reading, segment.start - 1):
+        return Bound.ANY, Bound.SAME  # "which cups were picked up and put down"
     it = bool({"it", "them"} & set(words)) and not part.objects
     same = "same" in words and bool(part.objects)
     return person, Bound.SAME if it or same else Bound.ANY

@@ -98,7 +98,7 @@ def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
                 reading.take(places, phrases[phrase], reading.verbs)
     for i in sorted(reading.free):
         forms = base_forms(reading.words[i])
-        if _is_noun(reading, i) or _phrasal(reading, i):
+        if is_noun(reading, i) or _phrasal(reading, i):
             continue
         synonyms = [v for form in forms for v in VERB_SYNONYMS.get(form, ()) if v in verbs]
         if synonyms and not ("have" in forms and reading.verbs):  # "have they picked it up"
@@ -111,7 +111,7 @@ def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
 
 def _said_at(reading: Reading, i: int, phrase: list[str]) -> list[int]:
     """The places of a verb's words, if it stands at i: "picked the box up", "sat down on"."""
-    if phrase[0] not in base_forms(reading.words[i]) or _is_noun(reading, i):
+    if phrase[0] not in base_forms(reading.words[i]) or is_noun(reading, i):
         return []
     places = [i]
     for word in phrase[1:]:
@@ -125,7 +125,7 @@ def _said_at(reading: Reading, i: int, phrase: list[str]) -> list[int]:
     return places
 
 
-def _is_noun(reading: Reading, i: int) -> bool:
+def is_noun(reading: Reading, i: int) -> bool:
     """Is it "the brown phone" or "many phones", not "the person that phones"?"""
     start = i - 1
     while start > 0 and reading.words[start] in COLOURS | {"different"}:
@@ -203,7 +203,7 @@ def read_kinds(
         word = reading.words[i]
         if beside_one or word in PEOPLE or not is_thing(word):
             continue
-        if named and not _is_noun(reading, i):
+        if named and not is_noun(reading, i):
             continue
         alike = classes_like(word, seen) or classes_like(word, objects)
         if alike is not None:

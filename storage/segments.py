@@ -3,9 +3,19 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from storage.clauses import Names
 from storage.question import AskError, Relation
-from storage.reading import Reading, read_nobody
+from storage.reading import Reading, is_noun, read_nobody
 from storage.times import read_duration
+from storage.words import (
+    AUXILIARIES,
+    OBJECT_SYNONYMS,
+    PEOPLE,
+    VERB_SYNONYMS,
+    base_forms,
+    singulars,
+    verb_lemma,
+)
 
 MOST_SEGMENTS = 5
 _APART = timedelta(hours=1)  # where the question gives no limit
@@ -18,6 +28,7 @@ _RELATIONS = {
 }
 _NOT = frozenset(("not", "never", "didn't", "didn’t"))
 _LATER = frozenset(("afterwards", "afterward", "later"))
+_SUBJECT = AUXILIARIES | PEOPLE | _LATER | {"else", "another"}
 _AUXILIARY = frozenset(["did", "do", "does", "was", "were", "is", "are", "has", "have", "had"])
 
 
@@ -31,6 +42,7 @@ class Segment:
     negated: bool = False
     lacking: bool = False  # "without ..."
     within: timedelta | None = None
+    both: bool = False  # "... and ..."
 
 
 @dataclass(frozen=True)
@@ -41,14 +53,18 @@ class _Connector:
     negated: bool = False
     lacking: bool = False
     within: timedelta | None = None
+    both: bool = False
 
 
-def split(reading: Reading, commas: frozenset[int]) -> list[Segment]:
+def split(reading: Reading, commas: frozenset[int], names: Names) -> list[Segment]:
     """`commas`: places of words that follow one. Connecting words are explained."""
     found: list[_Connector] = []
     i = 0
     while i < len(reading.words):
         connector = _connector_at(reading, i, commas) if i in reading.free and i else None
+        if connector is None and reading.words[i] == "and" and i in reading.free:
+            start = found[-1].end if found else 0
+            connector = _both_at(reading, i, start, names)
         if connector is None or connector.end >= len(reading.words):
             i += 1
             continue
@@ -65,7 +81,7 @@ def split(reading: Reading, commas: frozenset[int]) -> list[Segment]:
     ends = [*(connector.start for connector in found), len(reading.words)]
     first = Segment(starts[0], ends[0])
     return [first] + [
-        Segment(start, end, c.relation, c.negated, c.lacking, limit)
+        Segment(start, end, c.relation, c.negated, c.lacking, limit, c.both)
         for start, end, c, limit in zip(starts[1:], ends[1:], found, apart, strict=True)
     ]
 
@@ -90,6 +106,30 @@ def _connector_at(reading: Reading, i: int, commas: frozenset[int]) -> _Connecto
     return None
 
 
+def _both_at(reading: Reading, i: int, start: int, names: Names) -> _Connector | None:
+    """ "Picked up a box and kicked a ball": one and the same did both."""
+    after = i + 1
+    while reading.words[after : after + 1] and reading.words[after] in _SUBJECT:
+        after += 1
+    acts = _acts(reading, {after, *range(start, i)} & reading.free, names)
+    return (
+        _Connector(i, i + 1, Relation.NEAR, both=True) if after in acts and len(acts) > 1 else None
+    )
+
+
+def _acts(reading: Reading, places: set[int], names: Names) -> set[int]:
+    """Those of the words that are verbs where they stand; "and phone" is a thing."""
+    heads = {phrase.split()[0] for phrase in (*names.verbs, *VERB_SYNONYMS)}
+    things = {word for name in names.objects for word in name.split()[-1:]} | set(OBJECT_SYNONYMS)
+    found = set()
+    for i in places:
+        word, forms = reading.words[i], base_forms(reading.words[i])
+        opens = names.open and len(forms) > 1 and verb_lemma(word) is not None
+        if (opens or heads & forms) and not singulars(word) & things and not is_noun(reading, i):
+            found.add(i)
+    return found
+
+
 def _negation_at(reading: Reading, i: int, commas: frozenset[int]) -> _Connector | None:
     """ "but not", "and did not", ", not"; any other "not" turns the whole question round."""
     words, start = reading.words, i
@@ -111,7 +151,7 @@ def _later(reading: Reading, found: list[_Connector]) -> list[_Connector]:
         places = [
             i for i in range(connector.end, end) if i in reading.free and reading.words[i] in _LATER
         ]
-        if places and connector.relation in (Relation.THEN, Relation.WHILE):
+        if places and connector.relation is not Relation.AFTER:
             reading.explain(places, "later")
             connector = replace(connector, relation=Relation.THEN)
         told.append(connector)

@@ -6,6 +6,7 @@ a time, so that memory is bounded however long a camera has been watched.
 
 import heapq
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -51,6 +52,21 @@ class _Budget:
         self._left -= rows
         if self._left < 0:
             raise _TooMuchError
+
+
+def each_once(matches: Sequence[Match]) -> list[Match]:
+    """Of those that are the same moment in other words, held and carried, the first: of the same
+    people and things at the same time."""
+    kept: dict[tuple[str, ...], list[Interaction]] = defaultdict(list)
+    found = []
+    for match in matches:
+        parts = (match.interaction, *match.evidence)
+        told = kept[tuple(track for one in parts for track in (one.human_track, one.object_track))]
+        one = match.interaction
+        if all(gap(one, other) for other in told):
+            found.append(match)
+        told.append(one)
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The time zone of this machine, with its rules: what is said of July is of summer time."""
+"""The time zone of this machine, by its rules: in winter, too, a day of July has summer time."""
 
 import os
 from datetime import UTC, datetime, tzinfo

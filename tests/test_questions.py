@@ -215,6 +215,35 @@ def test_nothing_is_said_of_men_and_women() -> None:
         assert ask(question).absent == ()
 
 
+@pytest.mark.parametrize(
+    ("question", "first", "second", "person", "thing"),
+    [
+        ("who picked up a box and kicked a cup", ("box",), ("cup",), "same", "any"),
+        ("who picked up a box and someone else kicked a cup", ("box",), ("cup",), "other", "any"),
+        ("who picked up and carried a box", ("box",), ("box",), "same", "same"),
+        ("who sat and held a box", (), ("box",), "same", "any"),
+        ("who picked something up and put it down", (), (), "same", "same"),
+        ("which cups were picked up and put down", ("cup",), (), "any", "same"),
+    ],
+)
+def test_what_is_joined_by_and_was_both_done(
+    question: str, first: tuple[str, ...], second: tuple[str, ...], person: str, thing: str
+) -> None:
+    asked = ask(question)
+    assert asked.answerable, asked.not_understood
+    (step,) = asked.steps
+    assert (asked.clause.objects, step.clause.objects) == (first, second)
+    assert not set(asked.clause.verbs) & set(step.clause.verbs)
+    assert (step.relation, step.person, step.thing) == ("near", person, thing)
+
+
+def test_two_things_are_either_of_them_and_that_is_said() -> None:
+    for question in ("who held a cup and a bottle", "who held a bottle and cup"):
+        asked = ask(question)
+        assert (set(asked.clause.objects), asked.steps) == ({"cup", "bottle"}, ())
+        assert "and: or" in map(str, asked.understood)
+
+
 def test_leaving_without_a_thing_is_putting_it_down_and_not_taking_it_again() -> None:
     asked = ask("someone sat on a bench and then left without the backpack")
     assert asked.answerable

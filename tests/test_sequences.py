@@ -224,6 +224,18 @@ def test_custody(sessions: sessionmaker[Session]) -> None:
     assert "person 4 (gate) pick up backpack 12:00:50" in chain.rows[0].cells
 
 
+def test_what_was_held_and_carried_is_handed_over_once(sessions: sessionmaker[Session]) -> None:
+    tell(
+        sessions,
+        (0, "1", "hold", "70", "box"),
+        (0.5, "1", "carry", "70", "box"),
+        (3, "2", "hold", "70", "box"),
+        (60, "1", "hold", "70", "box"),
+        (62, "2", "carry", "70", "box"),
+    )
+    assert look_up(sessions, "how often was the box handed over").number == 2
+
+
 def test_numbers_and_yes_or_no(sessions: sessionmaker[Session]) -> None:
     tell(
         sessions,
