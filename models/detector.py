@@ -1,7 +1,9 @@
 """Detectors: pictures in, `supervision.Detections` out. ONNX Runtime or `transformers`.
 
 Boxes are `xyxy` float32 in pixels of the picture, inside it; classes are named by
-`data["class_name"]`. Nothing here tracks or knows time.
+`data["class_name"]`. Nothing here tracks or knows time. Without a threshold all that a network
+says is passed on as it says it, for those who choose themselves: weak boxes, boxes that overlap,
+boxes that reach over the picture's edge.
 """
 
 import math
@@ -24,6 +26,7 @@ Found = tuple[Floats, Floats, npt.NDArray[np.int64]]  # boxes (N, 4), scores (N,
 
 _NMS_IOU = 0.6
 _MOST = 100  # detections a picture; more are weak ones of a crowd
+_ALL = -1.0  # a threshold that lets everything through
 _LETTERBOX_GREY = 114  # what YOLOX was trained with
 _STRIDES = (8, 16, 32)
 
@@ -42,11 +45,12 @@ def open_detector(
     spec: str,
     *,
     classes: Sequence[str] = coco.CLASSES,
-    threshold: float = 0.1,
+    threshold: float | None = 0.1,
     threads: int | None = None,
 ) -> Detector:
     """A path that ends in `.onnx`, or the name or folder of a `transformers` model.
 
+    `threshold`: None for all that the network says.
     `threads` of ONNX Runtime; None: half of the processors, for the stages around it work too.
     """
     if spec.endswith(".onnx"):
@@ -67,7 +71,7 @@ class OnnxDetector:
         path: Path,
         classes: Sequence[str],
         *,
-        threshold: float = 0.1,
+        threshold: float | None = 0.1,
         threads: int | None = None,
     ) -> None:
         import onnxruntime
@@ -84,7 +88,8 @@ class OnnxDetector:
             )
         except Exception as error:  # onnxruntime raises a dozen unrelated classes
             raise ModelError(f"{path}: not a usable ONNX model ({_first_line(error)})") from error
-        self._classes, self._threshold = tuple(classes), threshold
+        self._classes, self._raw = tuple(classes), threshold is None
+        self._threshold = _ALL if threshold is None else threshold
         (picture, *rest) = self._session.get_inputs()
         self._input, shape = picture.name, picture.shape
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
@@ -111,7 +116,8 @@ class OnnxDetector:
             )
             for row, image in enumerate(part):
                 decoded = self._decode([output[row] for output in outputs], image.shape[:2])
-                found.append(_detections(*decoded, image.shape[:2], self._classes))
+                size = image.shape[:2]
+                found.append(_detections(*decoded, size, self._classes, raw=self._raw))
         return found
 
     def _choose(
@@ -164,7 +170,7 @@ class OnnxDetector:
 class TransformersDetector:
     """Any object detector of `transformers` (D-FINE, RT-DETR, RF-DETR, DETR) with COCO classes."""
 
-    def __init__(self, name: str, *, threshold: float = 0.1) -> None:
+    def __init__(self, name: str, *, threshold: float | None = 0.1) -> None:
         import torch
         from transformers import AutoConfig, AutoImageProcessor, AutoModelForObjectDetection
 
@@ -179,7 +185,8 @@ class TransformersDetector:
             raise ModelError(f"detector {name}: {_first_line(error)}") from error
         self._torch, self._device = torch, choose_device()
         self._network = network.eval().to(self._device)
-        self._threshold = threshold
+        self._raw = threshold is None
+        self._threshold = _ALL if threshold is None else threshold
         labels = network.config.id2label
         self._names = {int(i): _coco_name(str(label)) for i, label in labels.items()}
         self._classes = tuple(dict.fromkeys(self._names[i] for i in sorted(self._names)))
@@ -191,6 +198,8 @@ class TransformersDetector:
     def detect(self, images: Sequence[Image]) -> list[sv.Detections]:
         if not images:
             return []
+        if self._raw and len(images) > 1:  # the padding of a batch changes what a network says
+            return [found for image in images for found in self.detect([image])]
         with self._torch.inference_mode():
             inputs = self._processor(images=list(images), return_tensors="pt").to(self._device)
             outputs = self._network(**inputs)
@@ -203,8 +212,8 @@ class TransformersDetector:
             ids = [self._classes.index(self._names[int(i)]) for i in result["labels"].cpu()]
             boxes = result["boxes"].float().cpu().numpy()
             scores = result["scores"].float().cpu().numpy()
-            labels = np.array(ids, np.int64)
-            found.append(_detections(boxes, scores, labels, image.shape[:2], self._classes))
+            labels, size = np.array(ids, np.int64), image.shape[:2]
+            found.append(_detections(boxes, scores, labels, size, self._classes, raw=self._raw))
         return found
 
 
@@ -214,22 +223,29 @@ def _detections(
     labels: npt.NDArray[np.int64],
     shape: tuple[int, int],
     classes: tuple[str, ...],
+    *,
+    raw: bool,
 ) -> sv.Detections:
-    """Clipped to the picture, without NaN and slivers, after NMS in each class."""
+    """Clipped to the picture, without NaN and slivers, after NMS in each class.
+
+    `raw`: only without NaN, and not more than the surest 400.
+    """
     height, width = shape
     sound = np.isfinite(boxes).all(1) & np.isfinite(scores) & (labels >= 0)
     sound &= labels < len(classes)
-    boxes = np.clip(np.where(sound[:, None], boxes, 0), 0, [width, height, width, height])
-    sound &= (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+    boxes = np.where(sound[:, None], boxes, 0)
+    if not raw:
+        boxes = np.clip(boxes, 0, [width, height, width, height])
+        sound &= (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
     rows = np.flatnonzero(sound)
     rows = rows[np.argsort(-scores[rows], kind="stable")][: 4 * _MOST]
-    kept = sv.Detections(
+    found = sv.Detections(
         xyxy=boxes[rows].astype(np.float32),
         confidence=scores[rows].astype(np.float32),
         class_id=labels[rows].astype(int),
         data={"class_name": np.array([classes[i] for i in labels[rows]], dtype=object)},
-    ).with_nms(threshold=_NMS_IOU)
-    picked = kept[:_MOST]
+    )
+    picked = found if raw else found.with_nms(threshold=_NMS_IOU)[:_MOST]
     assert isinstance(picked, sv.Detections)
     return picked
 

@@ -195,6 +195,8 @@ def _triplets(
 def _score(dataset: "HOIDataset", data: str, bundle: str, detector: str | None) -> "ScoredTriplets":
     from configs.settings import load
     from models.bundle import load_bundle
+    from models.cmmp.candidates import open_candidates
+    from models.coco import CLASSES
     from models.datasets.detections import DetectionCache, cache_folder
     from models.datasets.images import SkippedImages
     from models.evaluation.paper import PaperScorer
@@ -206,10 +208,10 @@ def _score(dataset: "HOIDataset", data: str, bundle: str, detector: str | None) 
     kind, section = chosen.manifest.scorer.kind, chosen.manifest.detector
     cmmp = kind == "cmmp"
     scorer = PaperScorer.load(chosen, dataset.vocabulary) if cmmp else load_scorer(chosen)
-    name = detector_name(settings, chosen)
+    name, classes = detector_name(settings, chosen), section.classes or CLASSES
     cache = DetectionCache(
-        cache_folder(data, "test", name, section.threshold),
-        lambda: make_detector(settings, chosen),
+        cache_folder(data, "test", name, None if cmmp else section.threshold),
+        lambda: open_candidates(name, classes) if cmmp else make_detector(settings, chosen),
     )
     skipped = SkippedImages()
     with Progress(console=errors_console()) as progress:

@@ -156,6 +156,16 @@ def test_overlapping_boxes_are_merged_within_a_class_only(tmp_path: Path) -> Non
     assert sorted(names(found)) == ["cup", "person"]
 
 
+def test_without_a_threshold_all_that_the_network_says_is_passed_on(tmp_path: Path) -> None:
+    boxes = np.array([[2, 2, 20, 20], [2, 2, 20, 21], [-9, -9, 99, 99], [0, 0, 9, np.nan]])
+    path = ready_boxes(tmp_path / "d.onnx", boxes.astype(np.float32), [0, 0, 1, 0])
+    detector = open_detector(str(path), classes=CLASSES, threshold=None)
+    (found,) = detector.detect([picture(48, 64, (2, 2, 2))])
+    assert found.xyxy.tolist() == [[4, 4, 40, 40], [4, 4, 40, 42], [-18, -18, 198, 198]]
+    assert names(found) == ["person", "person", "cup"]
+    assert confidence(found) == pytest.approx([2 / 255] * 3, rel=1e-5)
+
+
 @pytest.mark.parametrize("batch", [1, "B"])
 def test_yolox_sees_blue_first_and_undoes_the_letterbox(tmp_path: Path, batch: int | str) -> None:
     detector = OnnxDetector(yolox(tmp_path / "y.onnx", batch), CLASSES, threshold=0.5, threads=1)

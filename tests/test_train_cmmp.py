@@ -141,6 +141,9 @@ def test_hico_is_detected_once_trained_and_evaluated(
     code, out, err = cli("evaluate", "hicodet", "--data", data, "--bundle", "one", "--json")
     assert code == 0, err
     assert json.loads(out)["unscored"] == 0
+    for folder in (tmp_path / "home" / "detections").iterdir():
+        weakest = min(np.load(path)["scores"].min() for path in folder.iterdir())
+        assert weakest < 0.1, f"{folder.name}: CMMP chooses among weak boxes, too"
 
 
 def test_what_cannot_be_trained_on_is_told_in_a_line(

@@ -37,11 +37,16 @@ def normalise_pixels(pixels: Tensor) -> Tensor:
     return (pixels.float() / 255 - mean) / std
 
 
+def resize_for_detector(image: Image.Image) -> Image.Image:
+    """Its sides are in proportion still."""
+    return image.resize(detector_size(*image.size), Image.Resampling.BICUBIC)
+
+
 def prepare_image(image: Image.Image, side: int) -> tuple[Tensor, Tensor]:
     """RGB image -> detector tensor (3, h, w) and CLIP tensor (3, S, S); S is `side`.
 
     CLIP's copy is resized from the detector's copy, squashed to a square.
     """
-    resized = image.resize(detector_size(*image.size), Image.Resampling.BICUBIC)
+    resized = resize_for_detector(image)
     squashed = resized.resize((side, side), Image.Resampling.BICUBIC)
     return normalise(resized), normalise(squashed)

@@ -99,8 +99,8 @@ class DetectionCache:
         return {key: _plain(one, classes) for key, one in zip(images, found, strict=True)}
 
 
-def cache_folder(data: str, split: str, detector: str, threshold: float) -> Path:
-    """Where detections of a split are kept, under `HOI_STREAM_HOME`.
+def cache_folder(data: str, split: str, detector: str, threshold: float | None) -> Path:
+    """Where detections of a split are kept, under `HOI_STREAM_HOME`; `threshold` None: all of them.
 
     A detector file or folder is known by its content, one of a model hub by its name.
     """

@@ -17,6 +17,7 @@ from models.bundle import (
     load_bundle,
     write_manifest,
 )
+from models.cmmp.candidates import open_candidates
 from models.cmmp.checkpoint import official_name
 from models.cmmp.network import CMMP
 from models.cmmp.official import read_vocabulary
@@ -28,7 +29,6 @@ from models.datasets.hico_facts import DEFAULT, hico_vocabulary
 from models.datasets.images import SkippedImages
 from models.datasets.open import open_dataset, parse_spec
 from models.datasets.world import WorldFrames, world_vocabulary
-from models.detector import open_detector
 from models.errors import ModelError
 from models.training.boxes import read_settings
 from models.training.cmmp import Plan, StepReport, train_cmmp
@@ -42,7 +42,6 @@ from models.world import truth as world_truth
 
 _SIZES = {"vcoco": {"free_prototypes": True}}  # as its authors train it
 _DETECTOR_FILE = "detector.onnx"
-_THRESHOLD = 0.1  # of detections that are candidates
 
 
 @dataclass(frozen=True)
@@ -156,13 +155,11 @@ def _candidates(
         if not isinstance(dataset, WorldFrames):
             raise ModelError(f"{recipe.data}: a training on real images needs a --detector")
         return world_candidates(dataset)
-    name, threshold, classes = recipe.detector, _THRESHOLD, _classes(recipe)
+    name, classes = recipe.detector, _classes(recipe)
 
     def cache() -> DetectionCache:
-        folder = cache_folder(recipe.data, "train", name, threshold)
-        return DetectionCache(
-            folder, lambda: open_detector(name, classes=classes, threshold=threshold)
-        )
+        folder = cache_folder(recipe.data, "train", name, None)
+        return DetectionCache(folder, lambda: open_candidates(name, classes))
 
     count = len(dataset.keys)
     if ranks.first:
@@ -212,9 +209,9 @@ def _detector(recipe: Recipe, out: Path) -> DetectorSection:
             shutil.copyfile(world.path(file), out / file)
         return section
     if not recipe.detector.endswith(".onnx"):
-        return DetectorSection(threshold=_THRESHOLD)
+        return DetectorSection()
     shutil.copyfile(recipe.detector, out / _DETECTOR_FILE)
-    return DetectorSection(file=_DETECTOR_FILE, classes=_classes(recipe), threshold=_THRESHOLD)
+    return DetectorSection(file=_DETECTOR_FILE, classes=_classes(recipe))
 
 
 def _classes(recipe: Recipe) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def world_candidates(dataset: WorldFrames) -> Candidates:
 
 
 def detected(dataset: HOIDataset, cache: DetectionCache) -> Candidates:
-    """What a detector found; nothing, where its picture could not be read."""
+    """All that a detector said; nothing, where its picture could not be read."""
 
     def candidates(index: int, _: np.random.Generator) -> sv.Detections:
         key = dataset.keys[index]
