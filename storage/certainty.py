@@ -3,12 +3,14 @@
 A question that nobody configured has no threshold of its own. Its scores on what a camera has
 stored are nearly all of moments in which it did not happen; their tail is fitted by a generalised
 Pareto distribution (Pickands 1975), which tells how often a day a score as high as this one comes
-by chance. The moments in which it did happen stand above that tail. Where the scores are log-odds,
-as many are left out beforehand as these say are true (`without_true`); the fit begins well below
-the few that stay and goes up only as far as there are no more scores than it says.
+by chance. The moments in which it did happen stand above that tail; the fit begins well below them
+and goes up only as far as there are no more scores than it says. Where the scores are log-odds, as
+many are left out beforehand as these say are true (`without_true`), and no fewer false alarms are
+expected than they say themselves: where an act is common, its moments look like the end of a tail.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +44,10 @@ class CurvePoint:
 
 @dataclass(frozen=True, eq=False)
 class Chance:
-    """Scores by chance: `above` moments over `start` in `seconds`, then a Pareto tail."""
+    """Scores by chance: `above` moments over `start` in `seconds`, then a Pareto tail.
+
+    With `believed` at least as many as those moments' own probabilities leave.
+    """
 
     body: Floats  # (n,) scores up to `start`, in order
     start: float
@@ -51,6 +56,7 @@ class Chance:
     above: float
     used: int  # moments of the tail that were fitted
     seconds: float  # of watching
+    believed: Floats = field(default_factory=lambda: np.zeros(0))  # log-odds, the greatest first
 
     @property
     def moments(self) -> float:
@@ -74,10 +80,28 @@ class Chance:
     def threshold(self, per_day: float = PER_DAY) -> float:
         """The score that is reached so many times a day by chance."""
         wanted = per_day * self.seconds / DAY
+        return max(self._reached(wanted), self._believed_from(wanted))
+
+    def _reached(self, wanted: float) -> float:
+        """By so many moments of the body and the tail."""
         if wanted >= self.above:
             beyond = int(wanted - self.above)
             return float(self.body[max(len(self.body) - 1 - beyond, 0)])
         return self.start + _exceeded_by(wanted / self.above, self.shape, self.scale)
+
+    def _believed_from(self, wanted: float) -> float:
+        """The least score from which no more than so many of the believed ones are false."""
+        if not len(self.believed):
+            return -np.inf
+        number = int(np.searchsorted(self._doubts, wanted, side="right"))
+        return float(
+            self.believed[number - 1] if number else np.nextafter(self.believed[0], np.inf)
+        )
+
+    @cached_property
+    def _doubts(self) -> Floats:
+        """(n,) how many of the greatest 1, 2, ... believed ones are false, by their log-odds."""
+        return np.cumsum(expit(-self.believed))
 
     def p_value(self, score: float) -> float:
         """How likely a moment in which nothing happens scores at least this."""
@@ -91,6 +115,12 @@ class Chance:
 
     def expected(self, threshold: float) -> float:
         """Moments at or above it in the time that was watched."""
+        number = int(np.searchsorted(-self.believed, -threshold, side="right"))
+        doubted = float(self._doubts[number - 1]) if number else 0.0
+        return max(self._above(threshold), doubted)
+
+    def _above(self, threshold: float) -> float:
+        """Moments of the body and the tail."""
         if threshold < self.start:
             return self.above + len(self.body) - int(np.searchsorted(self.body, threshold))
         past = np.array([threshold - self.start])
@@ -131,6 +161,13 @@ def without_true(log_odds: Floats) -> Floats:
     false = 1 - np.minimum(expit(ordered), _SUREST)
     kept: Floats = ordered[np.diff(np.floor(np.cumsum(false)), prepend=0) > 0]
     return kept
+
+
+def fit_beliefs(log_odds: Floats, seconds: float) -> Chance | None:
+    """As `fit_chance`, of moments in some of which it did happen, as their log-odds (n,) say."""
+    chance = fit_chance(without_true(log_odds), seconds)
+    believed = -np.sort(-log_odds[np.isfinite(log_odds)].astype(np.float64))
+    return None if chance is None else replace(chance, believed=believed)
 
 
 def fit_chance(scores: Floats, seconds: float) -> Chance | None:

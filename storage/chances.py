@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from scipy.special import gammainc
 
-from storage.certainty import Chance, Floats, find_moments, fit_chance, without_true
+from storage.certainty import Chance, Floats, find_moments, fit_beliefs
 from storage.vector_rows import VectorScores
 
 APART = 10.0  # seconds: nearer sightings of a pair are one moment
@@ -24,7 +24,7 @@ def fit_null(every: VectorScores, beliefs: Floats, seconds: float) -> Null:
     """From the smoothed log-odds (N,) of what was stored in so many seconds of watching."""
     scores = beliefs[find_moments(beliefs, every.pair, every.seconds, APART)]
     vectors = len(every.peak) - int(every.peak.sum())
-    chance = fit_chance(without_true(scores), seconds)
+    chance = fit_beliefs(scores, seconds)
     return Null(len(scores), vectors, chance)
 
 

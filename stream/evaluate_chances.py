@@ -12,7 +12,7 @@ import numpy as np
 
 from models.evaluation.ask_words import NEW
 from models.evaluation.diary import Diary, Found
-from storage.certainty import DAY, Floats, Indices, find_moments, fit_chance, without_true
+from storage.certainty import DAY, Floats, Indices, find_moments, fit_beliefs
 from storage.chances import APART
 from storage.database import ReadSession, Sessions
 from storage.speech import OpenVerbs
@@ -92,7 +92,7 @@ def _count(
     for half in (0, 1):
         fit, test = (_moments(scores, beliefs, halves == which) for which in (half, 1 - half))
         watched = len(takes[half::2]) * CLIP_SECONDS
-        chance = fit_chance(without_true(beliefs[fit]), watched)
+        chance = fit_beliefs(beliefs[fit], watched)
         if chance is None:
             continue
         tested = len(takes[1 - half :: 2]) * CLIP_SECONDS

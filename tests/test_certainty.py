@@ -12,6 +12,7 @@ from storage.certainty import (
     Floats,
     Indices,
     find_moments,
+    fit_beliefs,
     fit_chance,
     without_true,
 )
@@ -81,10 +82,26 @@ def test_a_common_act_does_not_hide_what_is_chance() -> None:
     for seed in range(9):
         false, true = believed(seed, 0.05)
         both = np.concatenate([false, true])
-        for scores, told in ((without_true(both), rates), (both, fooled)):
-            told.append((false >= fitted(scores).threshold(50.0)).sum() / DAYS)
+        for chance, told in ((fit_beliefs(both, DAYS * DAY), rates), (fitted(both), fooled)):
+            assert chance is not None
+            told.append((false >= chance.threshold(50.0)).sum() / DAYS)
     assert 25 <= np.median(rates) <= 100
     assert np.median(fooled) < 25
+
+
+@pytest.mark.parametrize("true", [0.01, 0.05, 0.3])
+def test_no_fewer_false_alarms_are_expected_than_the_beliefs_say(true: float) -> None:
+    for seed in range(3):
+        log_odds = np.concatenate(believed(seed, true))
+        chance = fit_beliefs(log_odds, DAYS * DAY)
+        assert chance is not None
+        for threshold in np.linspace(-6, 12, 40).tolist():
+            doubted = (1 / (1 + np.exp(log_odds[log_odds >= threshold]))).sum()
+            assert chance.expected(threshold) >= doubted - 1e-6
+        for rate in (0.5, 2.0, 20.0, 200.0):
+            told = log_odds[log_odds >= chance.threshold(rate)]
+            assert (1 / (1 + np.exp(told))).sum() <= rate * DAYS + 1e-6
+            assert chance.per_day(chance.threshold(rate)) <= rate + 1.01 / DAYS
 
 
 @given(st.lists(st.floats(-30, 30), max_size=60))

@@ -104,12 +104,18 @@ def test_an_absurd_time_to_wait_is_a_day_or_nothing(
     assert failed.value.after == after
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("scheme", "answer"),
+    [
+        ("http", b"HTTP/1.1 100 Continue\r\n\r\n" * 20),
+        ("https", b"\x16\x03\x03\x40\x00" + bytes(500)),  # the first of 16,384 bytes of a handshake
+    ],
+)
 def test_who_answers_byte_by_byte_is_not_waited_for_longer(
-    scheme: str, monkeypatch: pytest.MonkeyPatch
+    scheme: str, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook, "TOTAL_SECONDS", 1.0)
-    server, began = Slow(b"HTTP/1.1 100 Continue\r\n\r\n" * 20, pause=0.1), time.monotonic()
+    server, began = Slow(answer, pause=0.1), time.monotonic()
     with pytest.raises(SendError, match="no answer within 1 s") as failed:
         post(f"{scheme}://{server.place}/x", b"{}", key="k", secret=None, at=NOON)
     server.close()
