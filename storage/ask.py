@@ -33,7 +33,7 @@ from storage.twice import viewers_of_the_same
 from storage.vector_rows import bundles_with_vectors
 
 LESS_SURE = 5  # rows that people are shown, sure or not
-_RANKED = 100  # rows, the newest, that are looked at to show the likeliest first
+_RANKED = 1000  # rows, the newest, that are looked at to show the likeliest first
 _MISNAMED = 0.03  # of three of ten small things another colour is stored, any one of ten
 
 __all__ = [
@@ -87,7 +87,7 @@ def answer(
 ) -> Answer:
     """Only what fits all of the question: when nothing does, there are no rows.
 
-    The likeliest come first, of those equally likely the newest; beyond the newest hundred of
+    The likeliest come first, of those equally likely the newest; beyond the newest thousand of
     many, where nobody waits for all to be read, the newest. `less_sure`: where fewer rows than that
     are found, it is filled up by moments, the likeliest first, that were not likely enough to be
     told live or that are of a thing of another colour; they count for nothing else. Raises

@@ -21,7 +21,7 @@ from storage.told_windows import ASKED
 _NEAR, _FAR = timedelta(seconds=0.5), timedelta(seconds=2)  # from a transition to its custody
 _LONGEST = timedelta(minutes=10)  # that a thing is held before it is put down
 _AT_ONCE = 100  # transitions in one query
-_ALONE = 0.3  # belief in a transition without any custody: as often a box that jumps
+_ALONE = 0.3  # belief in a transition without such custody: as often a box that jumps
 
 
 def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, float]:
@@ -38,8 +38,7 @@ def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, 
                 other.peak_score
                 for other in held
                 if (other.human_track, other.object_track) == (one.human_track, one.object_track)
-                and other.started_at <= until
-                and other.ended_at >= since
+                and since <= (other.started_at if one.verb == PICK_UP else other.ended_at) <= until
             )
             beliefs[one.id] = max(near, default=_ALONE)
     return {one.id: beliefs.get(one.id, one.peak_score) for one in found}
@@ -58,7 +57,10 @@ def _custody_near(one: Interaction) -> ColumnElement[bool]:
 
 
 def _near(one: Interaction) -> tuple[datetime, datetime]:
-    """When the custody that a transition begins or ends was going on."""
+    """When the custody begins that a pick-up begins, or ends that a put-down ends.
+
+    One that goes on before and after, too, says that the thing was jolted in the hand.
+    """
     before, after = (_NEAR, _FAR) if one.verb == PICK_UP else (_FAR, _NEAR)
     return one.started_at - before, one.started_at + after
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage.ask import answer, understand_stored
@@ -54,6 +55,18 @@ def test_a_long_custody_ends_with_its_put_down(sessions: sessionmaker[Session]) 
     assert likely == 0.98
 
 
+def test_a_thing_that_is_jolted_in_the_hand_was_hardly_picked_up_then(
+    sessions: sessionmaker[Session],
+) -> None:
+    held = make_interaction(0, verb="hold", peak_score=0.98)
+    held = replace(held, ended_at=held.started_at + timedelta(minutes=4))
+    store(sessions, held, make_interaction(60), make_interaction(90, verb="put down"))
+    for question in ("who picked up a box", "who put down a box"):
+        ((_, likely),) = ask(sessions, question)
+        assert likely is not None
+        assert likely < 0.5
+
+
 def test_two_things_together_are_less_likely_than_each(sessions: sessionmaker[Session]) -> None:
     kicked = make_interaction(0, verb="kick", object_class="ball", peak_score=0.8)
     sat = make_interaction(9, verb="sit on", object_class="chair", peak_score=0.5)
@@ -63,8 +76,11 @@ def test_two_things_together_are_less_likely_than_each(sessions: sessionmaker[Se
     assert likely == 0.8 * 0.5
 
 
-def test_every_row_is_on_one_page(sessions: sessionmaker[Session]) -> None:
-    """The newest hundred are ranked; what lies behind them is as it was stored."""
+def test_every_row_is_on_one_page(
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest are ranked; what lies behind them is as it was stored."""
+    monkeypatch.setattr("storage.ask._RANKED", 100)
     kicks = [
         make_interaction(n, verb="kick", peak_score=0.5 + n % 7 / 20, human_track=f"gate:0:{n}")
         for n in range(130)
@@ -79,7 +95,11 @@ def test_every_row_is_on_one_page(sessions: sessionmaker[Session]) -> None:
     assert [one for one, _ in rows[100:]] == kicks[29::-1]
 
 
-def test_an_answer_says_which_rows_are_ranked(sessions: sessionmaker[Session]) -> None:
+def test_an_answer_says_which_rows_are_ranked(
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.ask._RANKED", 100)
+
     def summary(question: str) -> str:
         with sessions() as session:
             return answer(session, understand_stored(session, question, now=NOON + HOUR)).summary
