@@ -99,7 +99,7 @@ def told(question: Question, found: Found) -> Answer:
         answerable=question.answerable,
         certainty=found.certainty,
         expected=None if found.expected is None else found.expected.rows,
-        less_sure=_rows(found.less_sure, columns, found.by_chance, sure=False),
+        less_sure=_rows(found.less_sure, columns, found.by_chance),
     )
 
 
@@ -107,13 +107,11 @@ def _rows(
     matches: Sequence[Match],
     columns: Sequence[str],
     by_chance: Mapping[UUID, float],
-    *,
-    sure: bool = True,
 ) -> tuple[Row, ...]:
-    """The score shown is that of the peak; of what is less sure, how likely all of it is."""
+    """The score shown is how likely all of a row is, by which rows are ordered; else the peak's."""
     rows = []
     for one in matches:
-        score = one.interaction.peak_score if sure else one.likelihood or 0.0
+        score = one.interaction.peak_score if one.likelihood is None else one.likelihood
         chance = by_chance.get(one.interaction.id)
         cells = tuple(_cell(one, column, score, chance) for column in columns)
         rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance))
