@@ -1,7 +1,7 @@
 """`stream alerts`: questions that stand, what they found, and how it was told."""
 
 import signal
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +16,8 @@ from stream.cli_output import complain, show_rows
 if TYPE_CHECKING:
     from models.bundle import Bundle
     from storage.database import Sessions
+
+_POLL_SECONDS = 0.2  # until the end of `run` is noticed
 
 alerts_app = typer.Typer(help="Questions that stand: alerts.", no_args_is_help=True)
 
@@ -195,14 +197,16 @@ def ask_and_tell(config: ConfigOption = None, database: DatabaseOption = None) -
     from stream.alerting import Alerting
     from stream.build_alerts import make_teller
 
-    settings, ended = load(config, database={"url": database}), threading.Event()
+    settings = load(config, database={"url": database})
+    ended: list[int] = []  # no Event: its lock may be held where the signal comes
     with _sessions(settings) as sessions:
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in before:
-            signal.signal(number, lambda *_: ended.set())
+            signal.signal(number, lambda got, _: ended.append(got))
         with Alerting(sessions, make_teller(settings).send):
             complain("asking standing questions; Ctrl-C ends it")
-            ended.wait()
+            while not ended:
+                time.sleep(_POLL_SECONDS)
         for number, handler in before.items():
             signal.signal(number, handler)
 
