@@ -112,7 +112,7 @@ def _add_asking(
                 limit=limit,
                 offset=offset,
                 open_verbs=known,
-                less_sure=LESS_SURE if offset == 0 else 0,
+                less_sure=LESS_SURE,
             )
 
         told = answer_to_dict(_read(sessions, read), as_of=last, offset=offset)

@@ -116,7 +116,7 @@ def ask(
             limit=ROWS,
             offset=(page - 1) * ROWS,
             open_verbs=known,
-            less_sure=LESS_SURE if page == 1 else 0,
+            less_sure=LESS_SURE,
         )
         return Reply(
             _table(found.rows, found.columns),

@@ -77,6 +77,16 @@ def person_label(track: str) -> str:
     return f"person {number} ({camera})" if epoch and number else track
 
 
+def score_of(one: Match | Row) -> float:
+    """How likely all of it is, by which rows are ordered; where that is not known, its peak's."""
+    return one.interaction.peak_score if one.likelihood is None else one.likelihood
+
+
+def counted(total: int) -> str:
+    """A total as people read it: it is counted no further than `MOST_COUNTED`."""
+    return f"more than {MOST_COUNTED:,}" if total > MOST_COUNTED else f"{total:,}"
+
+
 def told(question: Question, found: Found) -> Answer:
     columns = _columns(question)
     if found.by_chance:
@@ -108,12 +118,10 @@ def _rows(
     columns: Sequence[str],
     by_chance: Mapping[UUID, float],
 ) -> tuple[Row, ...]:
-    """The score shown is how likely all of a row is, by which rows are ordered; else the peak's."""
     rows = []
     for one in matches:
-        score = one.interaction.peak_score if one.likelihood is None else one.likelihood
         chance = by_chance.get(one.interaction.id)
-        cells = tuple(_cell(one, column, score, chance) for column in columns)
+        cells = tuple(_cell(one, column, chance) for column in columns)
         rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance))
     return tuple(rows)
 
@@ -140,8 +148,7 @@ def _may_be_chance(question: Question, found: Found) -> bool:
 
 def _short(question: Question, found: Found) -> str:
     form = question.form
-    over = found.total > MOST_COUNTED
-    number = f"more than {MOST_COUNTED:,}" if over else f"{found.total:,}"
+    number = counted(found.total)
     times = {0: "never", 1: "once", 2: "twice"}.get(found.total, f"{number} times")
     if form is Form.TIMES:
         return times
@@ -172,7 +179,7 @@ def _columns(question: Question) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*asked, "time", "camera", "score"]))
 
 
-def _cell(found: Match, column: str, score: float, chance: float | None) -> str:
+def _cell(found: Match, column: str, chance: float | None) -> str:
     one = found.interaction
     match column:
         case "who":
@@ -190,7 +197,7 @@ def _cell(found: Match, column: str, score: float, chance: float | None) -> str:
         case _ if column == BY_CHANCE:
             return "" if chance is None else f"{chance:.1g}"
         case _:
-            return f"{score:.2f}"
+            return f"{score_of(found):.2f}"
 
 
 def _told(one: Interaction) -> str:

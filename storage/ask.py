@@ -90,7 +90,8 @@ def answer(
     The likeliest come first, of those equally likely the newest; beyond the newest thousand of
     many, where nobody waits for all to be read, the newest. `less_sure`: where fewer rows than that
     are found, it is filled up by moments, the likeliest first, that were not likely enough to be
-    told live or that are of a thing of another colour; they count for nothing else. Raises
+    told live or that are of a thing of another colour; they count for nothing else, and stand
+    on the first page. Raises
     `AskError` for a camera that there never was.
     """
     if camera is not None:
@@ -114,7 +115,7 @@ def answer(
         found = _everything(matches, question, limit, offset, asked=asked)
     else:
         found = _listed(session, question, filters, limit, offset)
-    if found.total < less_sure and question.order is Order.NEWEST:
+    if offset == 0 and found.total < less_sure and question.order is Order.NEWEST:
         source = replace(matches.source, weaker=Retrieval(session, open_verbs, weaker=True))
         doubtful = _less_sure(source, question, filters, found)
         found.less_sure = doubtful[: less_sure - found.total]

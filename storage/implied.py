@@ -8,7 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from storage.custody import HOLDING
 from storage.filters import Filters
 from storage.interactions import PICK_UP, PUT_DOWN, Interaction, Kind, interaction_id
 from storage.repository import find_interactions
+from storage.steps import EARLIEST, LATEST
 from storage.tables import TrackRow
 from storage.told_windows import ASKED
 
@@ -26,7 +27,6 @@ _SEEN = timedelta(seconds=0.5)  # for so long it stood there before or after
 _PAUSE = timedelta(seconds=1)  # in hands all the same
 _HANDED = timedelta(seconds=3)  # from another's custody or a throw: it came from there, or went
 
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 _ANYBODY: Filters = {
     "human": None,
     "person": None,
@@ -79,7 +79,7 @@ def implied(session: Session, verbs: Sequence[str], filters: Filters) -> list[In
             found.append(_told(PICK_UP, custody.rows[0], custody.since, custody.belief))
         if PUT_DOWN in wanted and last - _SEEN >= custody.until and not _gone(custody, near, flown):
             found.append(_told(PUT_DOWN, custody.rows[-1], custody.until, custody.belief))
-    since, until = filters.get("since") or _EARLIEST, filters.get("until") or _LATEST
+    since, until = filters.get("since") or EARLIEST, filters.get("until") or LATEST
     return [one for one in found if since <= one.started_at <= until]
 
 
@@ -99,11 +99,11 @@ def _rows(session: Session, filters: Filters) -> tuple[set[uuid.UUID], list[Inte
 
 
 def _before(time: datetime) -> datetime:
-    return max(time, _EARLIEST) - _HANDED
+    return max(time, EARLIEST) - _HANDED
 
 
 def _after(time: datetime) -> datetime:
-    return min(time, _LATEST) + _HANDED
+    return min(time, LATEST) + _HANDED
 
 
 def _custodies(rows: Sequence[Interaction]) -> Iterator[_Custody]:

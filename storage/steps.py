@@ -10,7 +10,7 @@ from storage.question import Bound, Relation, Step
 from storage.told_windows import is_sampled
 
 _FOREVER = timedelta(days=36_500)
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 
 
 def settled(
@@ -82,11 +82,11 @@ def clusters(
     would otherwise seem to begin or to end at the window's edge.
     """
     cluster: list[Interaction] = []
-    since = until = _EARLIEST
+    since = until = EARLIEST
     for anchor in sorted(anchors, key=lambda one: one.started_at):
         begin, end = _window(anchor, step)
         around = 3 * slack if asked else slack if is_sampled(anchor) else timedelta()
-        begin, end = begin - min(around, begin - _EARLIEST), end + min(around, _LATEST - end)
+        begin, end = begin - min(around, begin - EARLIEST), end + min(around, LATEST - end)
         if cluster and begin > until:
             yield cluster, since, until
             cluster = []
@@ -102,7 +102,7 @@ def _window(anchor: Interaction, step: Step) -> tuple[datetime, datetime]:
     within = _FOREVER if step.within is None else step.within
     begin, end = anchor.started_at, anchor.ended_at
     if step.relation in (Relation.AFTER, Relation.NEAR):
-        begin = begin - min(within, begin - _EARLIEST)
+        begin = begin - min(within, begin - EARLIEST)
     if step.relation in (Relation.THEN, Relation.NEAR):
-        end = end + min(within, _LATEST - end)
+        end = end + min(within, LATEST - end)
     return begin, end

@@ -13,6 +13,7 @@ from models.evaluation.diary import Found
 from models.evaluation.union_clip import UnionClip
 from models.vocabulary import Vocabulary
 from models.world.truth import ACTS, PICK_UP, PUT_DOWN
+from storage.answers import score_of
 from storage.ask import LESS_SURE, Row, answer
 from storage.certainty import find_moments
 from storage.chances import APART
@@ -136,7 +137,7 @@ def _found(row: Row) -> Found:
         start + one.peak_at - one.media_start,
         one.human_box,
         one.object_box,
-        one.peak_score if row.likelihood is None else row.likelihood,
+        score_of(row),
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from configs.settings import Settings
 from models.speech import BundleSpeech
 from storage.answer_json import answer_to_dict
+from storage.answers import counted
 from storage.ask import LESS_SURE, Answer, OpenVerbs, answer, understand_stored
 from storage.database import make_engine, make_sessions
 from storage.maintenance import bring_up_to_date
@@ -57,7 +58,7 @@ def answer_question(settings: Settings, question: str, choice: Choice) -> Answer
                 limit=choice.rows,
                 offset=choice.offset,
                 open_verbs=known,
-                less_sure=0 if choice.offset else LESS_SURE,
+                less_sure=LESS_SURE,
             )
     finally:
         engine.dispose()
@@ -116,10 +117,8 @@ def _tell_of_the_rest(found: Answer, choice: Choice) -> None:
     """What was found and is not among the rows."""
     shown = choice.offset + len(found.rows)
     if found.rows and shown < found.total:
-        over = found.total > MOST_COUNTED
-        number = f"more than {MOST_COUNTED:,}" if over else f"{found.total:,}"
         complain(
-            f"rows {choice.offset + 1:,} to {shown:,} of {number}: "
+            f"rows {choice.offset + 1:,} to {shown:,} of {counted(found.total)}: "
             f"--offset {shown} shows the next, --limit more at once"
         )
     if found.less_sure and choice.form == "csv":

@@ -12,6 +12,7 @@ from stream.cli_evaluate_ask import evaluate_ask
 from stream.cli_evaluate_pairs import evaluate_pairs
 from stream.cli_evaluate_zero_shot import evaluate_zero_shot
 from stream.cli_options import (
+    AgainstOption,
     BundleOption,
     ClipsOption,
     DataOption,
@@ -129,9 +130,7 @@ def evaluate_boxes(data: DataOption, bundle: BundleOption = None) -> None:
 def evaluate_world(
     clips: ClipsOption = 40,
     bundle: BundleOption = None,
-    against: Annotated[
-        str | None, typer.Option("--against", help="Another bundle, on the same clips.")
-    ] = None,
+    against: AgainstOption = None,
 ) -> None:
     """Held-out world clips through the real stages: events found, missed and invented."""
     report = _watch_world(bundle or "world", clips)

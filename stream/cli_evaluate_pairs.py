@@ -2,22 +2,18 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
 
-import typer
 from rich.progress import Progress
 
 from stream.cli_evaluate_zero_shot import COLUMNS, as_row
-from stream.cli_options import BundleOption, ClipsOption
+from stream.cli_options import AgainstOption, BundleOption, ClipsOption
 from stream.cli_output import errors_console, show_rows
 
 
 def evaluate_pairs(
     clips: ClipsOption = 120,
     bundle: BundleOption = None,
-    against: Annotated[
-        str | None, typer.Option("--against", help="Another bundle, on the same clips.")
-    ] = None,
+    against: AgainstOption = None,
 ) -> None:
     """HOI mAP on held-out world clips: seen combinations, those held out, harmonic mean."""
     from models.bundle import load_bundle

@@ -30,6 +30,9 @@ DetectorOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Events as JSON lines, each when it ends; nothing else.")
 ]
+AgainstOption = Annotated[
+    str | None, typer.Option("--against", help="Another bundle, on the same clips.")
+]
 ClipsOption = Annotated[int, typer.Option("--clips", min=1, help="How many held-out clips.")]
 DataOption = Annotated[
     str, typer.Option("--data", help="Where the data lie: hicodet:PATH or vcoco:PATH.")

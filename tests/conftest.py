@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from models.coco import CLASSES
 from storage.database import make_engine, make_sessions, upgrade
+from tests.servers.hook import Hook
 
 
 def skip_or_fail(reason: str) -> None:
@@ -45,6 +46,24 @@ def sessions(database: str) -> Iterator[sessionmaker[Session]]:
     engine = make_engine(database)
     yield make_sessions(engine)
     engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def both(request: pytest.FixtureRequest) -> Iterator[sessionmaker[Session]]:
+    """The same promises on both databases."""
+    name = "database" if request.param == "sqlite" else "postgres_url"
+    engine = make_engine(request.getfixturevalue(name))
+    upgrade(engine)
+    yield make_sessions(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """Takes webhooks."""
+    made = Hook()
+    yield made
+    made.close()
 
 
 def free_port() -> int:

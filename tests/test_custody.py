@@ -1,13 +1,10 @@
 """Who left without a thing is no longer there; who sits beside it has not left."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage.ask import answer, understand_stored
-from storage.database import make_engine, make_sessions, upgrade
 from storage.repository import add_interactions
 from storage.run_rows import finish_run, start_run
 from storage.track_rows import add_tracks
@@ -18,16 +15,6 @@ from tests.test_standing import about, look, moment, see, stand
 Sessions = sessionmaker[Session]
 PERSON, THING = "gate:0:3", "gate:0:7"
 PUT = moment(1, "put down", 0)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def both(request: pytest.FixtureRequest) -> Iterator[Sessions]:
-    """The same promises on both databases."""
-    name = "database" if request.param == "sqlite" else "postgres_url"
-    engine = make_engine(request.getfixturevalue(name))
-    upgrade(engine)
-    yield make_sessions(engine)
-    engine.dispose()
 
 
 def after(seconds: float) -> datetime:

@@ -1,6 +1,6 @@
 """Verbs that nobody configured: asked of the pair vectors that are stored."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,6 @@ from models.scorer import load_scorer
 from models.speech import BundleSpeech
 from models.vocabulary import Verb, Vocabulary
 from storage.ask import Answer, OpenVerbs, answer, understand_stored
-from storage.database import make_engine, make_sessions, upgrade
 from storage.pair_vectors import PairVector
 from storage.question import Bound, Clause, Question, Relation, Step
 from storage.repository import add_interactions
@@ -86,15 +85,9 @@ VECTORS = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    if request.param == "sqlite":
-        engine = make_engine(f"sqlite:///{tmp_path / 'events.db'}")
-    else:
-        engine = make_engine(request.getfixturevalue("postgres_url"))
-    upgrade(engine)
-    sessions = make_sessions(engine)
-    with sessions.begin() as session:
+@pytest.fixture
+def stored(both: sessionmaker[Session]) -> sessionmaker[Session]:
+    with both.begin() as session:
         add_pair_vectors(session, vectors=VECTORS)
         peak = make_interaction(
             0,
@@ -110,8 +103,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sessionma
         add_interactions(
             session, interactions=[replace(peak, started_at=began, ended_at=began + 2 * length)]
         )
-    yield sessions
-    engine.dispose()
+    return both
 
 
 def ask(sessions: sessionmaker[Session], question: str, least: float | None = None) -> Answer:

@@ -1,6 +1,5 @@
 """Runs and interactions: written in any order, found by what people ask for."""
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -9,7 +8,6 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage.database import make_engine, make_sessions, upgrade
 from storage.interactions import EndReason, Interaction, Phase
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.repository import (
@@ -27,16 +25,6 @@ from storage.tables import CameraRow, RunRow
 from storage.track_rows import add_tracks, find_tracks
 from storage.tracks import Track
 from tests.test_interactions import NOON, make_interaction
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def both(request: pytest.FixtureRequest) -> Iterator[sessionmaker[Session]]:
-    """The same promises on both databases."""
-    name = "database" if request.param == "sqlite" else "postgres_url"
-    engine = make_engine(request.getfixturevalue(name))
-    upgrade(engine)
-    yield make_sessions(engine)
-    engine.dispose()
 
 
 def write(sessions: sessionmaker[Session], *interactions: Interaction) -> None:

@@ -1,6 +1,5 @@
 """Standing questions: what may stand, what they find, and when they keep still."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from storage.alert_rows import Alert, note_new, recent_alerts
 from storage.channels import Channel
-from storage.database import make_engine, make_sessions, upgrade
 from storage.interactions import EndReason, Interaction, Kind, Phase
 from storage.question import AskError
 from storage.quiet import AlertError, QuietHours, held_back
@@ -34,16 +32,6 @@ from storage.watching import find, settle
 from tests.test_interactions import NOON, make_interaction
 
 Sessions = sessionmaker[Session]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def both(request: pytest.FixtureRequest) -> Iterator[Sessions]:
-    """The same promises on both databases."""
-    name = "database" if request.param == "sqlite" else "postgres_url"
-    engine = make_engine(request.getfixturevalue(name))
-    upgrade(engine)
-    yield make_sessions(engine)
-    engine.dispose()
 
 
 def stand(sessions: Sessions, question: str, name: str = "mine", **given: Any) -> Standing:

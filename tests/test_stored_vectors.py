@@ -1,9 +1,8 @@
 """Filter, then search: what is found in stored vectors is what brute force finds in a list."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,6 @@ from sqlalchemy import Engine, delete, event
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage import hopeful_pairs
-from storage.database import make_engine, make_sessions, upgrade
 from storage.filters import Filters
 from storage.interactions import Interaction
 from storage.pair_vectors import PairVector
@@ -34,17 +32,6 @@ __all__ = ["stored"]  # a fixture
 PROTOTYPES = np.array([[1, 0, 0.5], [0, 1, -0.5]], np.float32)
 SMOOTHING, EVERY = VerbSmoothing(tau=0.3, enter=0.75, bias=0.5), 0.5
 Windows = set[tuple[str, str, float, float, float]]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
-    if request.param == "sqlite":
-        engine = make_engine(f"sqlite:///{tmp_path / 'events.db'}")
-    else:
-        engine = make_engine(request.getfixturevalue("postgres_url"))
-    upgrade(engine)
-    yield make_sessions(engine)
-    engine.dispose()
 
 
 @dataclass(frozen=True)
@@ -175,12 +162,12 @@ def juggled(second: float, score: float) -> tuple[Seen, bool]:
     floors=st.booleans(),
 )
 def test_windows_are_those_of_brute_force(
-    empty: sessionmaker[Session],
+    both: sessionmaker[Session],
     rows: list[tuple[Seen, bool]],
     filters: Filters,
     floors: bool,
 ) -> None:
-    with empty.begin() as session:
+    with both.begin() as session:
         for table in (InteractionRow, PairVectorRow):
             session.execute(delete(table))
         add_pair_vectors(session, vectors=[as_sample(one) for one, peak in rows if not peak])
@@ -192,14 +179,14 @@ def test_windows_are_those_of_brute_force(
 
 @pytest.mark.parametrize("share", [0.1, 0.01])
 def test_a_filtered_search_of_many_finds_every_one_of_them(
-    empty: sessionmaker[Session], share: float
+    both: sessionmaker[Session], share: float
 ) -> None:
-    vectors = fill(empty, 10_000)
+    vectors = fill(both, 10_000)
     own = [n for n in range(len(vectors)) if n // 8 % 100 == 7]
     own = own[-round(share * len(own)) or -1 :]
     filters: Filters = {"camera": "camera7", "since": START + own[0] * STEP}
     prototype = np.ones((1, 16), np.float32)
-    with empty() as session:
+    with both() as session:
         found = score_vectors(session, "many", prototype, filters)
     order = np.argsort(found.seconds)
     np.testing.assert_allclose(
@@ -209,15 +196,15 @@ def test_a_filtered_search_of_many_finds_every_one_of_them(
     np.testing.assert_allclose(found.logits[order, 0], exact, atol=1e-3)
 
 
-@pytest.mark.parametrize("empty", ["postgresql"], indirect=True)  # SQLite gives all
+@pytest.mark.parametrize("both", ["postgresql"], indirect=True)  # SQLite gives all
 def test_postgresql_gives_only_what_can_matter(
-    empty: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+    both: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vectors = fill(empty, 10_000)
+    vectors = fill(both, 10_000)
     prototype = np.ones((1, 16), np.float32)
     exact = vectors.astype(np.float32) @ prototype[0]
     floor = np.sort(exact)[-10:-9]
-    with empty() as session:
+    with both() as session:
         some = score_vectors(session, "many", prototype, {}, floor)
         monkeypatch.setattr(hopeful_pairs, "MOST_HOPEFUL", 3)
         every = score_vectors(session, "many", prototype, {}, floor)
@@ -235,11 +222,11 @@ def test_a_question_asks_postgresql_for_no_more(stored: sessionmaker[Session]) -
     assert len(some) == (0 if engine.dialect.name == "sqlite" else 2)  # of every table one
 
 
-def test_what_was_filled_before_is_used_again(empty: sessionmaker[Session]) -> None:
-    fill(empty, 1000)
-    fill(empty, 3000)
-    before = fill(empty, 3000)
-    with empty() as session:
+def test_what_was_filled_before_is_used_again(both: sessionmaker[Session]) -> None:
+    fill(both, 1000)
+    fill(both, 3000)
+    before = fill(both, 3000)
+    with both() as session:
         found = score_vectors(session, "many", np.eye(16, dtype=np.float32), {})
     stored = found.logits[np.argsort(found.seconds)]
     np.testing.assert_array_equal(stored, before.astype(np.float32))

@@ -4,7 +4,6 @@ import base64
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from email.utils import format_datetime
 from pathlib import Path
@@ -51,13 +50,6 @@ class Slow:
 
     def close(self) -> None:
         self._server.close()
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    made = Hook()
-    yield made
-    made.close()
 
 
 @pytest.fixture
