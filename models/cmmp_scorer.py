@@ -12,7 +12,9 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
 from models.bundle import Calibration
-from models.cmmp.instances import HUMAN, Instances
+from models.cmmp.encoder import ImageEncoder
+from models.cmmp.graphs import GraphedEncoder
+from models.cmmp.instances import HUMAN, Instances, Stack, stack_instances
 from models.cmmp.network import CMMP
 from models.cmmp.weights import class_names
 from models.device import choose_device, choose_dtype
@@ -22,12 +24,16 @@ from models.pairs import PairScores, select_pairs
 from models.vocabulary import Verb, Vocabulary
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB
+Halves = npt.NDArray[np.float16]
 Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What one frame brings: its pairs, and the instances that are in them, people first."""
+    """What one frame brings: its pairs, and the instances that are in them, people first.
+
+    All in the memory of the CPU.
+    """
 
     pairs: npt.NDArray[np.int64]  # (P, 2) rows of the detections
     classes: npt.NDArray[np.int64]  # (P,) of the vocabulary
@@ -42,6 +48,7 @@ class _Heard:
     names: tuple[str, ...]  # (V,)
     prototypes: Floats  # (V, D)
     evidence: Evidence
+    texts: Tensor  # the prototypes on the scorer's device
 
 
 class CMMPScorer:
@@ -66,7 +73,12 @@ class CMMPScorer:
         self._device = choose_device()
         self._dtype = dtype or choose_dtype(self._device)
         self._model = model.eval().to(self._device)
+        model.encoder.fold()
         model.encoder.to(self._dtype)
+        graphed = self._device.type == "cuda"
+        self._encode: ImageEncoder | GraphedEncoder = (
+            GraphedEncoder(model.encoder) if graphed else model.encoder
+        )
         self._vocabulary = {name: i for i, name in enumerate(vocabulary.objects)}
         self._labels = {name: i for i, name in enumerate(class_names(vocabulary))}
         self._base = Evidence(vocabulary, calibration)
@@ -79,7 +91,7 @@ class CMMPScorer:
             self._patterns = model.priors.global_tokens()  # (10, 64)
         prototypes: Floats = model.prototypes.detach().float().cpu().numpy()
         self._known = len(vocabulary.verbs)
-        self._heard = _Heard(vocabulary.verb_names, prototypes, self._base)
+        self._heard = self._hear(vocabulary.verb_names, prototypes, self._base)
 
     @property
     def prototypes(self) -> Floats:
@@ -110,8 +122,11 @@ class CMMPScorer:
         names = (*heard.names, *(verb.name for verb in new))
         asked = {verb.name for verb in verbs}
         wanted = [name in asked for name in names[self._known :]]
-        self._heard = _Heard(names, np.concatenate(rows), self._base.widened(wanted))
+        self._heard = self._hear(names, np.concatenate(rows), self._base.widened(wanted))
         return tuple(sorted(deaf - set(names)))
+
+    def _hear(self, names: tuple[str, ...], prototypes: Floats, evidence: Evidence) -> _Heard:
+        return _Heard(names, prototypes, evidence, self._tensor(prototypes))
 
     @property
     def tower(self) -> VisionTransformer:
@@ -126,14 +141,15 @@ class CMMPScorer:
         heard = self._heard  # one for the whole round
         frames = [self.frame(image, found) for image, found in zip(images, detections, strict=True)]
         useful = [i for i, frame in enumerate(frames) if len(frame.pairs)]
-        found_vectors = self._run([images[i] for i in useful], [frames[i] for i in useful])
-        vectors = dict(zip(useful, found_vectors, strict=True))
-        results = []
-        for i, (frame, found) in enumerate(zip(frames, detections, strict=True)):
-            q = vectors.get(i, np.zeros((0, heard.prototypes.shape[1]), np.float32))
+        vectors, logits = self._run([images[i] for i in useful], [frames[i] for i in useful], heard)
+        classes = np.concatenate([np.zeros(0, np.int64), *(frame.classes for frame in frames)])
+        evidence = heard.evidence.of(logits, classes)
+        results, start = [], 0
+        for frame, found in zip(frames, detections, strict=True):
             ids = np.zeros(0, np.int64) if found.tracker_id is None else found.tracker_id
-            logits = q @ heard.prototypes.T
-            results.append(heard.evidence.scores(ids, frame.pairs, frame.classes, q, logits))
+            human, thing = ids[frame.pairs.T].astype(np.int64)
+            own = slice(start, start := start + len(frame.pairs))
+            results.append(PairScores(human, thing, logits[own], vectors[own], evidence[own]))
         return results
 
     def frame(self, image: Image, found: sv.Detections) -> Frame:
@@ -147,9 +163,9 @@ class CMMPScorer:
         scale = side / np.array([image.shape[1], image.shape[0]] * 2, np.float32)
         scores = np.ones(len(found)) if found.confidence is None else found.confidence
         instances = Instances(
-            self._tensor(found.xyxy[rows].astype(np.float32) * scale),
-            self._tensor(scores[rows].astype(np.float32)),
-            self._tensor(np.array(labels, np.int64)),
+            torch.from_numpy(found.xyxy[rows].astype(np.float32) * scale),
+            torch.from_numpy(scores[rows].astype(np.float32)),
+            torch.tensor(labels, dtype=torch.long),
         )
         pairing = np.stack(
             [
@@ -158,28 +174,41 @@ class CMMPScorer:
             ]
         )
         classes = np.array([self._vocabulary[names[row]] for row in pairs[:, 1]], np.int64)
-        return Frame(pairs, classes, instances, self._tensor(pairing))
+        return Frame(pairs, classes, instances, torch.from_numpy(pairing))
 
     @torch.inference_mode()
-    def _run(self, images: Sequence[Image], frames: Sequence[Frame]) -> list[Floats]:
-        """Pair vectors (P, D) of each frame; every frame has a pair."""
+    def _run(
+        self, images: Sequence[Image], frames: Sequence[Frame], heard: _Heard
+    ) -> tuple[Halves, Floats]:
+        """Pair vectors (P, D) and logits (P, V) of all frames; every frame has a pair."""
         if not frames:
-            return []
+            empty = np.zeros((0, len(heard.names)), np.float32)
+            return np.zeros((0, heard.prototypes.shape[1]), np.float16), empty
+        q = self.vectors(self.pixels(images), self.stack(frames))
+        return q.half().cpu().numpy(), (q @ heard.texts.T).cpu().numpy()
+
+    def stack(self, frames: Sequence[Frame]) -> Stack:
+        """All of a round, on the scorer's device."""
+        each = [frame.instances for frame in frames]
+        return stack_instances(each, [frame.pairing for frame in frames]).to(self._device)
+
+    @torch.inference_mode()
+    def vectors(self, pixels: Tensor, stack: Stack) -> Tensor:
+        """Pictures (B, 3, S, S) and what is in them, on the device -> pair vectors (P, D).
+
+        All that waits for the device is done before the tower is started.
+        """
         model = self._model
-        instances = [frame.instances for frame in frames]
-        context, padding = model.context(instances, self._patterns)
-        pixels = self._pixels(images).to(self._dtype)
-        maps = model.encoder(pixels, context.to(self._dtype), padding).float()  # (B, D, g, g)
-        regions = model.pool_batch(maps, instances, [frame.pairing for frame in frames])
-        vectors: Floats = model.pair_vectors(regions).cpu().numpy()  # of all frames
-        return np.split(vectors, np.cumsum([len(frame.pairs) for frame in frames])[:-1])
+        places = model.places(stack)
+        context, padding = model.context(stack.instances.split(stack.counts), self._patterns)
+        maps = self._encode(pixels.to(self._dtype), context.to(self._dtype), padding)
+        return model.pair_vectors(model.pool_places(maps.float(), places))
 
-    def pixels(self, image: Image) -> Tensor:
-        """(3, S, S) float32: squashed to a square in one step, not by way of the detector's."""
-        return self._pixels([image])[0]
+    def pixels(self, images: Sequence[Image]) -> Tensor:
+        """(B, 3, S, S) float32, squashed to a square in one step, not by way of the detector's.
 
-    def _pixels(self, images: Sequence[Image]) -> Tensor:
-        """(B, 3, S, S) float32, the channels last in memory as convolutions like it."""
+        The channels are last in memory, as convolutions like it.
+        """
         side = self._model.config.image_size
         squashed = np.stack([_squash(image, side) for image in images])
         rows = self._tensor(squashed).flatten(2).float()  # (B, S, 3 S)

@@ -22,13 +22,14 @@ class Speed:
     batch: int
     naive: float
     ours: float
-    encoder: float  # CLIP's image tower alone, at this batch
+    network: float  # of ours, the network: from pixels and boxes on the device to pair vectors
+    encoder: float  # CLIP's image tower alone, at this batch, from the same pixels
     error: float  # largest difference of a probability
 
     @property
     def share(self) -> float:
-        """Frames a second in those of the bare encoder."""
-        return self.encoder / self.ours
+        """Frames a second of the network in those of the bare encoder."""
+        return self.encoder / self.network
 
     @property
     def gain(self) -> float:
@@ -42,8 +43,12 @@ def bench_scorer(
     naive = _best(lambda: trial.naive(1), repeats)
     for batch in batches:
         ours = _best(partial(trial.ours, batch), repeats) / batch
-        encoder = _best(partial(trial.encode, batch), repeats) / batch
-        yield Speed(batch, 1000 * naive, 1000 * ours, 1000 * encoder, error(trial, batch))
+        pixels, stack = trial.pixels(batch), trial.scorer.stack([trial.frame] * batch)
+        network = _best(partial(trial.network, pixels, stack), repeats) / batch
+        encoder = _best(partial(trial.encode, pixels), repeats) / batch
+        yield Speed(
+            batch, *(1000 * each for each in (naive, ours, network, encoder)), error(trial, batch)
+        )
 
 
 def watch_memory(trial: Trial, rounds: int, batch: int = _ROUND) -> Iterator[tuple[int, float]]:

@@ -192,16 +192,21 @@ def bench_scorer(
     rows = [
         (
             str(speed.batch),
-            f"{speed.naive:.0f}",
-            f"{speed.ours:.0f}",
+            f"{speed.naive:.2f}",
+            f"{speed.ours:.2f}",
             f"{speed.gain:.1f}",
             f"{1000 / speed.ours:.1f}",
+            f"{speed.network:.2f}",
+            f"{speed.encoder:.2f}",
             f"{speed.share:.2f}",
             f"{speed.error:.1e}",
         )
         for speed in bench(trial, numbers)
     ]
-    columns = ("batch", "naive", "ours", "times faster", "frames/s", "of the encoder's", "error")
+    columns = (
+        *("batch", "naive", "ours", "times faster", "frames/s"),
+        *("network", "encoder", "share", "error"),
+    )
     show_rows(columns, rows, title="milliseconds a frame; largest difference of a probability")
     for done, megabytes in watch_memory(trial, rounds) if rounds else ():
         typer.echo(f"{done} rounds of four: {megabytes:.0f} MB")

@@ -1,5 +1,6 @@
 """CMMP on tiny random networks: batches, edges, checkpoints, and a golden of its own."""
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from open_clip.transformer import QuickGELU
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision.ops import roi_align
@@ -22,7 +24,8 @@ from models.cmmp.checkpoint import (
     official_name,
     read_state,
 )
-from models.cmmp.instances import Instances, choose_instances, pair_indices
+from models.cmmp.graphs import GraphedEncoder
+from models.cmmp.instances import Instances, choose_instances, pair_indices, stack_instances
 from models.cmmp.network import CMMP, CMMPConfig
 from models.cmmp.prompts import load_sentences, prompt_tokens, tokenizer
 from models.cmmp.regions import region_means
@@ -179,7 +182,8 @@ def test_pair_vectors_of_a_batch_are_those_of_each_image() -> None:
     each = [make_instances(1, 2, 3), make_instances(2, 1, 1), make_instances(3, 3, 0)]
     pairings = [pair_indices(one.humans, len(one)) for one in each]
     pairings[0] = pairings[0][:, [4, 0, 2]]
-    together = model.pair_vectors(model.pool_batch(maps, each, pairings))
+    places = model.places(stack_instances(each, pairings))
+    together = model.pair_vectors(model.pool_places(maps, places))
     alone = [
         model.pair_vectors(model.pool(*image)) for image in zip(maps, each, pairings, strict=True)
     ]
@@ -276,3 +280,33 @@ def write_golden() -> None:
         pairs = load_official(make_state())(pixels, ROUND)[0]
         scores = pairs.scores().scores
     save_file({"vectors": pairs.vectors, "logits": pairs.logits, "scores": scores}, GOLDEN)
+
+
+@torch.inference_mode()
+def test_an_encoder_folded_for_inference_gives_the_same_maps(model: CMMP, images: Tensor) -> None:
+    context, padding = model.context(ROUND[: len(images)])
+    folded = copy.deepcopy(model.encoder)
+    folded.fold()
+    folded.fold()  # a second time changes nothing
+    assert not any(isinstance(each, QuickGELU) for each in folded.modules())
+    torch.testing.assert_close(
+        folded(images, context, padding), model.encoder(images, context, padding)
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_graphs_give_the_encoder_s_maps_for_rounds_of_any_size(model: CMMP) -> None:
+    encoder = copy.deepcopy(model.encoder).cuda()
+    graphed, draw = GraphedEncoder(encoder), torch.Generator("cuda").manual_seed(0)
+    side, width = model.config.image_size, model.config.bottleneck
+    with torch.inference_mode():
+        for count, tokens in ((1, 3), (3, 5), (1, 20), (3, 5), (5, 17), (70, 4), (2, 3)):
+            images = torch.randn(count, 3, side, side, device="cuda", generator=draw)
+            context = torch.randn(count, tokens, width, device="cuda", generator=draw)
+            padding = torch.rand(count, tokens, device="cuda", generator=draw) < 0.5
+            padding[:, 0] = False
+            expected = encoder(images, context, padding)
+            torch.testing.assert_close(
+                graphed(images, context, padding), expected, atol=1e-4, rtol=1e-4
+            )

@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.cmmp.attention import attend
@@ -42,5 +43,5 @@ class Adapter(nn.Module):
     def forward(self, x: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
         """Tokens (B, L, W) -> the term to add to them (B, L, W)."""
         hidden = self.decode(self.down_proj(x).relu(), context, padding)  # (B, L, 64)
-        out: Tensor = self.scale * self.up_proj(hidden)
-        return out
+        last, scale = self.up_proj, self.scale  # the weights are fewer than the tokens
+        return F.linear(hidden, scale[:, None] * last.weight, scale * last.bias)

@@ -36,6 +36,29 @@ class Instances:
     def take(self, index: Tensor) -> "Instances":
         return Instances(self.boxes[index], self.scores[index], self.labels[index])
 
+    def to(self, device: torch.device) -> "Instances":
+        return Instances(self.boxes.to(device), self.scores.to(device), self.labels.to(device))
+
+    def split(self, counts: Sequence[int]) -> list["Instances"]:
+        """The first so many, the next so many, and so on."""
+        fields = (self.boxes, self.scores, self.labels)
+        parts = (torch.split(field, list(counts)) for field in fields)
+        return [Instances(*one) for one in zip(*parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Instances and pairs of B images, those of one behind those of the one before."""
+
+    instances: Instances  # N of all
+    pairing: Tensor  # (2, P) rows of these: human, object
+    counts: tuple[int, ...]  # (B,) instances
+    pairs: tuple[int, ...]  # (B,)
+
+    def to(self, device: torch.device) -> "Stack":
+        moved = self.instances.to(device)
+        return Stack(moved, self.pairing.to(device), self.counts, self.pairs)
+
 
 def read_detr(logits: Tensor, boxes: Tensor, side: int) -> Instances:
     """DETR's last logits (Q, 81) and cxcywh boxes (Q, 4) in [0, 1] -> Q instances (1.2)."""
@@ -81,15 +104,19 @@ def pair_indices(humans: int, count: int, device: torch.device | None = None) ->
     return torch.stack([human[human != other], other[human != other]])
 
 
-def stack_instances(
-    instances: Sequence[Instances], pairings: Sequence[Tensor]
-) -> tuple[Instances, Tensor]:
-    """Those of several images below each other, and their pairs (2, P) as rows of the whole."""
-    together = Instances(
+def join_instances(instances: Sequence[Instances]) -> Instances:
+    """Those of several images below each other."""
+    return Instances(
         torch.cat([each.boxes for each in instances]),
         torch.cat([each.scores for each in instances]),
         torch.cat([each.labels for each in instances]),
     )
-    starts = accumulate((len(each) for each in instances[:-1]), initial=0)
+
+
+def stack_instances(instances: Sequence[Instances], pairings: Sequence[Tensor]) -> Stack:
+    """Those of several images, and each one's pairs (2, P)."""
+    counts = tuple(len(each) for each in instances)
+    starts = accumulate(counts[:-1], initial=0)
     shifted = [pairing + start for pairing, start in zip(pairings, starts, strict=True)]
-    return together, torch.cat(shifted, 1)
+    pairs = tuple(pairing.shape[1] for pairing in pairings)
+    return Stack(join_instances(instances), torch.cat(shifted, 1), counts, pairs)

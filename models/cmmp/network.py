@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.cmmp.encoder import ImageEncoder
 from models.cmmp.geometry import Geometry
-from models.cmmp.instances import HUMAN, Instances, pair_indices, stack_instances
+from models.cmmp.instances import HUMAN, Instances, Stack, pair_indices
 from models.cmmp.priors import Priors
 from models.cmmp.prompts import (
     Dataset,
@@ -24,7 +24,7 @@ from models.cmmp.prompts import (
     load_sentences,
     prompt_tokens,
 )
-from models.cmmp.regions import batch_region_means, region_means, union_boxes, unit
+from models.cmmp.regions import batch_region_means, cell_weights, union_boxes, unit
 from models.cmmp.stem import ConvStem
 from models.errors import ModelError
 from models.text import TokenTable, encode_embedded
@@ -193,6 +193,16 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Places:
+    """What of the pooling no image changes."""
+
+    stack: Stack
+    unions: Tensor  # (P, 4) boxes
+    instance_weights: Tensor  # (N, g * g)
+    union_weights: Tensor  # (P, g * g)
+
+
+@dataclass(frozen=True)
 class Regions:
     """Pooled features before L2 normalisation (1.8), of one image or of all images of a batch."""
 
@@ -291,31 +301,27 @@ class CMMP(nn.Module):
         boxes = instances.boxes
         if pairing is None:
             pairing = pair_indices(instances.humans, len(instances), boxes.device)
-        unions = union_boxes(boxes[pairing[0]], boxes[pairing[1]])
-        return Regions(
-            instances,
-            pairing,
-            unions,
-            region_means(feature_map, boxes, self.config.image_size),
-            region_means(feature_map, unions, self.config.image_size),
+        stack = Stack(instances, pairing, (len(instances),), (pairing.shape[1],))
+        return self.pool_places(feature_map[None], self.places(stack))
+
+    def places(self, stack: Stack) -> Places:
+        """Where the boxes of several images and of their pairs lie on their feature maps."""
+        boxes, (rows, columns) = stack.instances.boxes, stack.pairing
+        unions = union_boxes(boxes[rows], boxes[columns])
+        grid, side = self.clip.visual.grid_size[0], self.config.image_size
+        return Places(
+            stack, unions, cell_weights(boxes, grid, side), cell_weights(unions, grid, side)
         )
 
-    def pool_batch(
-        self, feature_maps: Tensor, instances: Sequence[Instances], pairings: Sequence[Tensor]
-    ) -> Regions:
-        """`pool` of several images at once, without dropout: (B, D, g, g), one (2, P) an image."""
-        together, pairing = stack_instances(instances, pairings)
-        unions = union_boxes(together.boxes[pairing[0]], together.boxes[pairing[1]])
-        own = torch.split(unions, [each.shape[1] for each in pairings])
-        boxes = [torch.cat([each.boxes, more]) for each, more in zip(instances, own, strict=True)]
-        means = batch_region_means(feature_maps, boxes, self.config.image_size)
-        parts = list(zip(means, instances, strict=True))
+    def pool_places(self, feature_maps: Tensor, places: Places) -> Regions:
+        """Feature maps (B, D, g, g) -> means of all boxes and unions."""
+        stack = places.stack
         return Regions(
-            together,
-            pairing,
-            unions,
-            torch.cat([every[: len(each)] for every, each in parts]),
-            torch.cat([every[len(each) :] for every, each in parts]),
+            stack.instances,
+            stack.pairing,
+            places.unions,
+            batch_region_means(feature_maps, places.instance_weights, stack.counts),
+            batch_region_means(feature_maps, places.union_weights, stack.pairs),
         )
 
     def pair_vectors(self, regions: Regions) -> Tensor:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from models.cmmp.instances import Instances
+from models.cmmp.instances import Instances, join_instances
 
 DROPOUT = 0.1
 
@@ -47,12 +47,11 @@ class Priors(nn.Module):
         self, instances: Sequence[Instances], embeddings: Tensor, side: int
     ) -> tuple[Tensor, Tensor]:
         """Rows [score, box / S, class embedding] (B, N, D + 5), padding (B, N), True = padding."""
-        rows = [
-            torch.cat([i.scores[:, None], i.boxes / side, embeddings[i.labels]], -1)
-            for i in instances
-        ]
-        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (B, N, D + 5)
-        lengths = torch.tensor([len(row) for row in rows], device=padded.device)
+        counts, every = [len(each) for each in instances], join_instances(instances)
+        columns = [every.scores[:, None], every.boxes / side, embeddings[every.labels]]
+        rows = torch.split(torch.cat(columns, -1), counts)
+        padded = nn.utils.rnn.pad_sequence(list(rows), batch_first=True)  # (B, N, D + 5)
+        lengths = torch.tensor(counts, device=padded.device)
         places = torch.arange(padded.shape[1], device=padded.device)
         return padded, places >= lengths[:, None]
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import roi_align
 
 BINS = 7
@@ -44,24 +45,27 @@ def axis_weights(start: Tensor, end: Tensor, cells: int, scale: float) -> Tensor
 
 def region_means(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
     """Feature map (D, g, g) and xyxy boxes (N, 4) in the S-frame -> means (N, D)."""
-    return batch_region_means(feature_map[None], [boxes], side)[0]
+    weights = cell_weights(boxes, feature_map.shape[-1], side)
+    return batch_region_means(feature_map[None], weights, [len(boxes)])
 
 
-def batch_region_means(
-    feature_maps: Tensor, boxes: Sequence[Tensor], side: int
-) -> tuple[Tensor, ...]:
-    """Feature maps (B, D, g, g) and the boxes (N, 4) of each -> means (N, D) of each.
+def cell_weights(boxes: Tensor, grid: int, side: int) -> Tensor:
+    """Boxes (N, 4) in the S-frame -> (N, g * g), how much each cell counts in a box's mean."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    down = axis_weights(y1, y2, grid, grid / side)  # (N, g)
+    across = axis_weights(x1, x2, grid, grid / side)  # (N, g)
+    return (down[:, :, None] * across[:, None, :]).flatten(1)
 
-    The weights of all boxes are made at once: they are many small operations, whatever their size.
+
+def batch_region_means(feature_maps: Tensor, weights: Tensor, counts: Sequence[int]) -> Tensor:
+    """Feature maps (B, D, g, g) and `cell_weights` (N, g * g) of all boxes -> means (N, D).
+
+    counts: (B,) how many of the N boxes are of each map.
     """
-    high, wide = feature_maps.shape[2:]
-    x1, y1, x2, y2 = torch.cat(list(boxes)).unbind(-1)
-    down = axis_weights(y1, y2, high, high / side)  # (all N, g)
-    across = axis_weights(x1, x2, wide, wide / side)  # (all N, g)
-    weights = (down[:, :, None] * across[:, None, :]).flatten(1)  # (all N, g * g)
-    rows = torch.split(weights.to(feature_maps.dtype), [len(each) for each in boxes])
-    cells = feature_maps.flatten(2).transpose(1, 2)  # (B, g * g, D)
-    return tuple(own @ values for own, values in zip(rows, cells, strict=True))
+    rows = torch.split(weights.to(feature_maps.dtype), list(counts))
+    padded = pad_sequence(list(rows), batch_first=True)  # (B, most, g * g)
+    means = padded @ feature_maps.flatten(2).transpose(1, 2)  # (B, most, D)
+    return torch.cat([own[:count] for own, count in zip(means, counts, strict=True)])
 
 
 def region_bins(feature_maps: Tensor, boxes: Sequence[Tensor], side: int) -> Tensor:

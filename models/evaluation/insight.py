@@ -10,10 +10,10 @@ from torch import Tensor
 
 from models.bundle import Bundle, CMMPSection
 from models.cmmp.adapters import Adapter
+from models.cmmp.instances import Instances
 from models.cmmp.network import CMMP
-from models.cmmp.regions import axis_weights, union_boxes
 from models.cmmp.weights import load_cmmp
-from models.cmmp_scorer import CMMPScorer, Frame, Image
+from models.cmmp_scorer import CMMPScorer, Image
 from models.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
@@ -53,15 +53,15 @@ def look(bundle: Bundle, image: Image, found: sv.Detections) -> Insight:
     ids, names = found.tracker_id, found.data["class_name"]
     assert ids is not None
     with torch.inference_mode():
-        hears, attention = _listen(model, frame, scorer.pixels(image))
-        boxes, side = frame.instances.boxes, model.config.image_size
-        unions = union_boxes(boxes[frame.pairing[0]], boxes[frame.pairing[1]])
-        grid = attention.shape[-1]
-        regions, both = (_floats(_weights(each, grid, side)) for each in (boxes, unions))
+        stack = scorer.stack([frame])
+        hears, attention = _listen(model, stack.instances, scorer.pixels([image]))
+        places = model.places(stack)
+        weights = (places.instance_weights, places.union_weights)
+        regions, both = (_floats(each.unflatten(1, attention.shape[1:])) for each in weights)
     return Insight(
         tuple(f"{names[row]} {ids[row]}" for row in rows),
         found.xyxy[rows].astype(np.float32),
-        frame.pairing.cpu().numpy(),
+        frame.pairing.numpy(),
         _floats(hears),
         _floats(model.priors.patterns.detach()),
         _floats(attention),
@@ -71,15 +71,15 @@ def look(bundle: Bundle, image: Image, found: sv.Detections) -> Insight:
     )
 
 
-def _listen(model: CMMP, frame: Frame, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def _listen(model: CMMP, instances: Instances, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Attention of instances to patterns (N, K), and of patches to instances (N, g, g)."""
-    priors, instances = model.priors, [frame.instances]
-    inputs, padding = priors.inputs(instances, model.embeddings, model.config.image_size)
+    priors = model.priors
+    inputs, padding = priors.inputs([instances], model.embeddings, model.config.image_size)
     tokens, layer, known = priors.tokens(inputs), priors.fusion, priors.global_tokens()[None]
     mixed = layer.norm1(tokens + layer.self_attn(tokens, tokens, tokens, need_weights=False)[0])
     hears = layer.multihead_attn(mixed, known, known, need_weights=True)[1][0]  # (N, K)
     context, encoder = priors.fuse(tokens, padding), model.encoder
-    x, seen = encoder.embed(pixels[None]), []
+    x, seen = encoder.embed(pixels), []
     blocks = encoder.blocks(x, context, padding)
     for adapter, (_, after) in zip(encoder.adapters, blocks, strict=True):
         assert isinstance(adapter, Adapter)
@@ -89,13 +89,6 @@ def _listen(model: CMMP, frame: Frame, pixels: Tensor) -> tuple[Tensor, Tensor]:
     attention = torch.cat(seen).mean(0)[1:].T  # (N, g * g): the class token's is left out
     high, wide = encoder.visual.grid_size
     return hears, attention.reshape(-1, high, wide)
-
-
-def _weights(boxes: Tensor, grid: int, side: int) -> Tensor:
-    """Boxes (N, 4) in the S-frame -> weights of the patches (N, g, g)."""
-    x1, y1, x2, y2 = boxes.unbind(-1)
-    down = axis_weights(y1, y2, grid, grid / side)
-    return down[:, :, None] * axis_weights(x1, x2, grid, grid / side)[:, None, :]
 
 
 def _floats(values: Tensor) -> Floats:

@@ -2,18 +2,21 @@
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import supervision as sv
 import torch
+from torch import Tensor
 
 from models.cmmp.adapters import Adapter
+from models.cmmp.instances import Stack
 from models.cmmp.network import CMMP, CMMPConfig
 from models.cmmp.official import read_vocabulary
 from models.cmmp.preprocess import MEAN, STD
 from models.cmmp.weights import read_config
-from models.cmmp_scorer import CMMPScorer
+from models.cmmp_scorer import CMMPScorer, Frame
 from models.device import choose_device
 from models.evaluation.naive_cmmp import naive_logits
 
@@ -33,30 +36,39 @@ class Trial:
     image: Image
     found: sv.Detections
 
+    @cached_property
+    def frame(self) -> Frame:
+        return self.scorer.frame(self.image, self.found)
+
+    def pixels(self, batch: int) -> Tensor:
+        """(B, 3, S, S) on the device."""
+        return self.scorer.pixels([self.image]).expand(batch, -1, -1, -1)
+
     def ours(self, batch: int) -> list[Floats]:
         scores = self.scorer.score([self.image] * batch, [self.found] * batch)
         return [each.logits for each in scores]
 
+    def network(self, pixels: Tensor, stack: Stack) -> Floats:
+        """What of `ours` is the network's: from pixels and boxes on the device to pair vectors."""
+        vectors: Floats = self.scorer.vectors(pixels, stack).cpu().numpy()
+        return vectors
+
     @torch.inference_mode()
-    def encode(self, batch: int) -> Floats:
+    def encode(self, pixels: Tensor) -> Floats:
         """CLIP's image tower alone, in the scorer's format on its device: pooled features."""
         visual = self.scorer.tower
-        weight = visual.conv1.weight
-        pixels = self.scorer.pixels(self.image).to(weight.dtype)
-        features: Floats = visual(pixels.expand(batch, -1, -1, -1)).float().cpu().numpy()
+        features: Floats = visual(pixels.to(visual.conv1.weight.dtype)).float().cpu().numpy()
         return features
 
     def naive(self, batch: int) -> list[Floats]:
         return [self._naive() for _ in range(batch)]
 
     def _naive(self) -> Floats:
-        frame = self.scorer.frame(self.image, self.found)
-        logits: Floats = (
-            naive_logits(self.model, self.scorer.pixels(self.image), frame.instances, frame.pairing)
-            .cpu()
-            .numpy()
-        )
-        return logits
+        stack = self.scorer.stack([self.scorer.frame(self.image, self.found)])
+        (pixels,) = self.scorer.pixels([self.image])
+        logits = naive_logits(self.model, pixels, stack.instances, stack.pairing)
+        out: Floats = logits.cpu().numpy()
+        return out
 
 
 def make_trial(architecture: str | None, config: CMMPConfig | None = None) -> Trial:

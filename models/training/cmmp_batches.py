@@ -28,10 +28,9 @@ class Batch:
     unreadable: Mapping[str, str]  # reasons, by key; they are not among the B
 
     def to(self, device: torch.device) -> "Batch":
-        found = self.instances
         return Batch(
             self.pixels.to(device),
-            Instances(found.boxes.to(device), found.scores.to(device), found.labels.to(device)),
+            self.instances.to(device),
             self.pairing.to(device),
             self.labels.to(device),
             self.counts,
@@ -47,10 +46,7 @@ class Batch:
     @property
     def each(self) -> list[Instances]:
         """Instances of each picture."""
-        found = self.instances
-        fields = (found.boxes, found.scores, found.labels)
-        parts = (torch.split(field, list(self.counts)) for field in fields)
-        return [Instances(*one) for one in zip(*parts, strict=True)]
+        return self.instances.split(self.counts)
 
 
 def join_examples(examples: Sequence[Example], verbs: int, unreadable: Mapping[str, str]) -> Batch:
@@ -66,11 +62,13 @@ def join_examples(examples: Sequence[Example], verbs: int, unreadable: Mapping[s
         label_pairs(one.instances, pairing, one.truth, verbs)
         for one, pairing in zip(useful, pairings, strict=True)
     ]
+    stack = stack_instances(found, pairings)
     return Batch(
         torch.stack([one.image for one in useful]),
-        *stack_instances(found, pairings),
+        stack.instances,
+        stack.pairing,
         torch.cat(labels),
-        tuple(len(each) for each in found),
-        tuple(pairing.shape[1] for pairing in pairings),
+        stack.counts,
+        stack.pairs,
         unreadable,
     )
