@@ -1,7 +1,9 @@
 """Pairs scored by CMMP: one pass of the image encoder a round, over all cameras' frames."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -12,12 +14,12 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
 from models.bundle import Calibration
-from models.cmmp.encoder import ImageEncoder
-from models.cmmp.graphs import GraphedEncoder
-from models.cmmp.instances import HUMAN, Instances, Stack, stack_instances
+from models.cmmp.graphs import GraphedNetwork
+from models.cmmp.instances import HUMAN, Instances
 from models.cmmp.network import CMMP
+from models.cmmp.rounds import Round, measure_round, pack_round, pair_rows
 from models.cmmp.weights import class_names
-from models.device import choose_device, choose_dtype
+from models.device import choose_device, choose_dtype, half_of_the_processors
 from models.errors import ModelError
 from models.evidence import Evidence, Floats
 from models.pairs import PairScores, select_pairs
@@ -75,10 +77,6 @@ class CMMPScorer:
         self._model = model.eval().to(self._device)
         model.encoder.fold()
         model.encoder.to(self._dtype)
-        graphed = self._device.type == "cuda"
-        self._encode: ImageEncoder | GraphedEncoder = (
-            GraphedEncoder(model.encoder) if graphed else model.encoder
-        )
         self._vocabulary = {name: i for i, name in enumerate(vocabulary.objects)}
         self._labels = {name: i for i, name in enumerate(class_names(vocabulary))}
         self._base = Evidence(vocabulary, calibration)
@@ -89,6 +87,9 @@ class CMMPScorer:
         self._shift = self._tensor(np.tile(shift, side).astype(np.float32))
         with torch.inference_mode():
             self._patterns = model.priors.global_tokens()  # (10, 64)
+        cuda = self._device.type == "cuda"
+        self._threads = ThreadPoolExecutor(half_of_the_processors(), "squash")
+        self._graphs = GraphedNetwork(model, self._patterns) if cuda else None
         prototypes: Floats = model.prototypes.detach().float().cpu().numpy()
         self._known = len(vocabulary.verbs)
         self._heard = self._hear(vocabulary.verb_names, prototypes, self._base)
@@ -184,25 +185,26 @@ class CMMPScorer:
         if not frames:
             empty = np.zeros((0, len(heard.names)), np.float32)
             return np.zeros((0, heard.prototypes.shape[1]), np.float16), empty
-        q = self.vectors(self.pixels(images), self.stack(frames))
+        pairings = [frame.pairing for frame in frames]
+        packed = self.pack(frames)
+        rows = pair_rows(pairings, packed.size).to(self._device)
+        q = self.vectors(self.pixels(images), packed)[rows]
         return q.half().cpu().numpy(), (q @ heard.texts.T).cpu().numpy()
 
-    def stack(self, frames: Sequence[Frame]) -> Stack:
-        """All of a round, on the scorer's device."""
+    def pack(self, frames: Sequence[Frame]) -> Round:
+        """Frames with a pair, in the memory of the CPU, of a size that the network runs in."""
         each = [frame.instances for frame in frames]
-        return stack_instances(each, [frame.pairing for frame in frames]).to(self._device)
+        pairings = [frame.pairing for frame in frames]
+        size = measure_round(each, pairings, self.tower.grid_size[0], self._model.config.image_size)
+        return pack_round(each, pairings, self._graphs.fit(size) if self._graphs else size)
 
     @torch.inference_mode()
-    def vectors(self, pixels: Tensor, stack: Stack) -> Tensor:
-        """Pictures (B, 3, S, S) and what is in them, on the device -> pair vectors (P, D).
-
-        All that waits for the device is done before the tower is started.
-        """
-        model = self._model
-        places = model.places(stack)
-        context, padding = model.context(stack.instances.split(stack.counts), self._patterns)
-        maps = self._encode(pixels.to(self._dtype), context.to(self._dtype), padding)
-        return model.pair_vectors(model.pool_places(maps.float(), places))
+    def vectors(self, pixels: Tensor, packed: Round) -> Tensor:
+        """Pictures (B, 3, S, S) on the device and their round -> pair vectors, P of each image."""
+        pixels = pixels.to(self._dtype)
+        if self._graphs:
+            return self._graphs(pixels, packed)
+        return self._model.vectors(pixels, packed.to(self._device), self._patterns)
 
     def pixels(self, images: Sequence[Image]) -> Tensor:
         """(B, 3, S, S) float32, squashed to a square in one step, not by way of the detector's.
@@ -210,7 +212,8 @@ class CMMPScorer:
         The channels are last in memory, as convolutions like it.
         """
         side = self._model.config.image_size
-        squashed = np.stack([_squash(image, side) for image in images])
+        each = self._threads.map(partial(_squash, side=side), images)
+        squashed = np.stack(list(each))
         rows = self._tensor(squashed).flatten(2).float()  # (B, S, 3 S)
         coloured = torch.addcmul(self._shift, rows, self._factor)
         return coloured.view(-1, side, side, 3).permute(0, 3, 1, 2)

@@ -22,7 +22,9 @@ class Speed:
     batch: int
     naive: float
     ours: float
-    network: float  # of ours, the network: from pixels and boxes on the device to pair vectors
+    network: (
+        float  # of ours, the network: from pixels on the device and packed boxes to pair vectors
+    )
     encoder: float  # CLIP's image tower alone, at this batch, from the same pixels
     error: float  # largest difference of a probability
 
@@ -43,8 +45,8 @@ def bench_scorer(
     naive = _best(lambda: trial.naive(1), repeats)
     for batch in batches:
         ours = _best(partial(trial.ours, batch), repeats) / batch
-        pixels, stack = trial.pixels(batch), trial.scorer.stack([trial.frame] * batch)
-        network = _best(partial(trial.network, pixels, stack), repeats) / batch
+        pixels, packed = trial.pixels(batch), trial.scorer.pack([trial.frame] * batch)
+        network = _best(partial(trial.network, pixels, packed), repeats) / batch
         encoder = _best(partial(trial.encode, pixels), repeats) / batch
         yield Speed(
             batch, *(1000 * each for each in (naive, ours, network, encoder)), error(trial, batch)

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from models.cmmp.adapters import Adapter
 from models.cmmp.checkpoint import (
     TOKENS,
     WORDS,
@@ -24,11 +25,12 @@ from models.cmmp.checkpoint import (
     official_name,
     read_state,
 )
-from models.cmmp.graphs import GraphedEncoder
-from models.cmmp.instances import Instances, choose_instances, pair_indices, stack_instances
+from models.cmmp.graphs import GraphedNetwork
+from models.cmmp.instances import Instances, choose_instances, pair_indices
 from models.cmmp.network import CMMP, CMMPConfig
 from models.cmmp.prompts import load_sentences, prompt_tokens, tokenizer
 from models.cmmp.regions import region_means
+from models.cmmp.rounds import Size, measure_round, pack_round, pair_rows
 from models.errors import ModelError
 from models.text import TextEncoder
 
@@ -173,21 +175,40 @@ def test_separable_mean_is_the_mean_of_roi_align(
 
 
 @torch.inference_mode()
-def test_pair_vectors_of_a_batch_are_those_of_each_image() -> None:
-    model = CMMP(replace(TINY, geometry=16)).eval()
-    model.embeddings.normal_()
-    assert model.geometry is not None
-    torch.nn.init.normal_(model.geometry.body.layers[-1].get_parameter("weight"))
-    maps = torch.randn(3, TINY.dim, 4, 4, generator=torch.Generator().manual_seed(2))
-    each = [make_instances(1, 2, 3), make_instances(2, 1, 1), make_instances(3, 3, 0)]
-    pairings = [pair_indices(one.humans, len(one)) for one in each]
-    pairings[0] = pairings[0][:, [4, 0, 2]]
-    places = model.places(stack_instances(each, pairings))
-    together = model.pair_vectors(model.pool_places(maps, places))
+@pytest.mark.parametrize("room", [0, 1])
+def test_pair_vectors_of_a_round_are_those_of_each_image(images: Tensor, room: int) -> None:
+    model, (each, pairings) = round_model(), round_of_three()
+    size = measure_round(each, pairings, 4, 64)
+    size = Size(*(number + room for number in astuple(size)))
+    pixels = torch.cat([images[:3], torch.zeros(room, 3, 64, 64)])
+    every = model.vectors(pixels, pack_round(each, pairings, size), model.priors.global_tokens())
+    maps = model.feature_maps(images[:3], each)
     alone = [
         model.pair_vectors(model.pool(*image)) for image in zip(maps, each, pairings, strict=True)
     ]
-    torch.testing.assert_close(together, torch.cat(alone))
+    torch.testing.assert_close(
+        every[pair_rows(pairings, size)], torch.cat(alone), atol=1e-5, rtol=1e-5
+    )
+
+
+def round_model() -> CMMP:
+    torch.manual_seed(0)
+    model = CMMP(replace(TINY, geometry=16)).eval()
+    model.embeddings.normal_()
+    for adapter in model.encoder.adapters:  # as if trained: instances matter
+        assert isinstance(adapter, Adapter)
+        torch.nn.init.normal_(adapter.up_proj.weight, std=0.2)
+        torch.nn.init.constant_(adapter.scale, 1.0)
+    assert model.geometry is not None
+    torch.nn.init.normal_(model.geometry.body.layers[-1].get_parameter("weight"))
+    return model
+
+
+def round_of_three() -> tuple[list[Instances], list[Tensor]]:
+    each = [make_instances(1, 2, 3), make_instances(2, 1, 1), make_instances(3, 3, 0)]
+    pairings = [pair_indices(one.humans, len(one)) for one in each]
+    pairings[0] = pairings[0][:, [4, 0, 2]]
+    return each, pairings
 
 
 def test_module_prefix_and_detector_are_set_apart(state: dict[str, Tensor], model: CMMP) -> None:
@@ -296,17 +317,18 @@ def test_an_encoder_folded_for_inference_gives_the_same_maps(model: CMMP, images
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_graphs_give_the_encoder_s_maps_for_rounds_of_any_size(model: CMMP) -> None:
-    encoder = copy.deepcopy(model.encoder).cuda()
-    graphed, draw = GraphedEncoder(encoder), torch.Generator("cuda").manual_seed(0)
-    side, width = model.config.image_size, model.config.bottleneck
-    with torch.inference_mode():
-        for count, tokens in ((1, 3), (3, 5), (1, 20), (3, 5), (5, 17), (70, 4), (2, 3)):
-            images = torch.randn(count, 3, side, side, device="cuda", generator=draw)
-            context = torch.randn(count, tokens, width, device="cuda", generator=draw)
-            padding = torch.rand(count, tokens, device="cuda", generator=draw) < 0.5
-            padding[:, 0] = False
-            expected = encoder(images, context, padding)
-            torch.testing.assert_close(
-                graphed(images, context, padding), expected, atol=1e-4, rtol=1e-4
-            )
+@torch.inference_mode()
+def test_graphs_give_the_network_s_vectors_for_rounds_of_any_size() -> None:
+    model, device = round_model().cuda(), torch.device("cuda")
+    patterns = model.priors.global_tokens()
+    graphed = GraphedNetwork(model, patterns)
+    for seed, counts in enumerate([[3], [2, 5, 1], [20], [4, 9, 3], [1] * 70, [3]]):
+        each = [make_instances(seed, 2, things) for things in counts]
+        pairings = [pair_indices(one.humans, len(one)) for one in each]
+        size = measure_round(each, pairings, 4, 64)
+        pixels = torch.randn(len(each), 3, 64, 64, device=device)
+        alone = model.vectors(pixels, pack_round(each, pairings, size).to(device), patterns)
+        expected = alone[pair_rows(pairings, size)]
+        size = graphed.fit(size)
+        found = graphed(pixels, pack_round(each, pairings, size))[pair_rows(pairings, size)]
+        torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.cmmp.adapters import Adapter
+from models.cmmp.attention import mask_padding
 from models.cmmp.checkpoint import load_official
 from models.cmmp.instances import Instances, choose_instances, read_detr
 from models.cmmp.network import CMMP, Pairs
@@ -142,7 +143,9 @@ def test_image_tower_of_a(a: Fixture) -> None:
         "conv1": encoder.visual.conv1(images),
         "ln_pre": x,
         "block0.adapter.down": down,
-        "block0.adapter.decoder_out": adapter.decode(down.relu(), context, padding),
+        "block0.adapter.decoder_out": adapter.decode(
+            down.relu(), context, mask_padding(padding, down.dtype)
+        ),
     }
     for index, (added, out) in enumerate(encoder.blocks(x, context, padding)):
         ours |= {f"block{index}.adapter_out": added, f"block{index}.out": out}

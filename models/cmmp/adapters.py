@@ -32,16 +32,16 @@ class Adapter(nn.Module):
         nn.init.zeros_(self.up_proj.weight)
         nn.init.zeros_(self.up_proj.bias)
 
-    def decode(self, hidden: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
-        """Tokens (B, L, 64) attend to instances (B, N, 64); padding (B, N), True = ignore."""
-        seen = attend(self.attention, hidden, context, padding)
+    def decode(self, hidden: Tensor, context: Tensor, mask: Tensor | None) -> Tensor:
+        """Tokens (B, L, 64) attend to instances (B, N, 64); mask of `mask_padding`."""
+        seen = attend(self.attention, hidden, context, mask)
         hidden = self.norm2(hidden + self.dropout(seen))  # (B, L, 64)
         inner = self.linear2(self.dropout(self.linear1(hidden).relu()))
         out: Tensor = self.norm3(hidden + self.dropout(inner))
         return out
 
-    def forward(self, x: Tensor, context: Tensor, padding: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None) -> Tensor:
         """Tokens (B, L, W) -> the term to add to them (B, L, W)."""
-        hidden = self.decode(self.down_proj(x).relu(), context, padding)  # (B, L, 64)
+        hidden = self.decode(self.down_proj(x).relu(), context, mask)  # (B, L, 64)
         last, scale = self.up_proj, self.scale  # the weights are fewer than the tokens
         return F.linear(hidden, scale[:, None] * last.weight, scale * last.bias)

@@ -7,7 +7,7 @@ from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 
 from models.cmmp.adapters import Adapter
-from models.cmmp.attention import attend
+from models.cmmp.attention import attend, mask_padding
 
 _QUICK = 1.702
 
@@ -53,8 +53,9 @@ class ImageEncoder(nn.Module):
         self, x: Tensor, context: Tensor, padding: Tensor | None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """For each block what its adapter adds and what it gives out, (B, L, W) both."""
+        mask = None if padding is None else mask_padding(padding, x.dtype)
         for adapter, block in zip(self.adapters, self.visual.transformer.resblocks, strict=True):
-            added = adapter(x, context, padding)
+            added = adapter(x, context, mask)
             x = x + added
             x = x + block.ls_1(attend(block.attn, block.ln_1(x), None))
             x = x + block.ls_2(block.mlp(block.ln_2(x)))

@@ -1,7 +1,7 @@
-"""The image encoder as CUDA graphs: one launch a round in place of some three hundred.
+"""The network as CUDA graphs: one launch a round in place of some five hundred.
 
-At a few frames a round a GPU waits for those launches longer than it computes. A graph is of fixed
-sizes, so rounds are padded to the next size that has one; it is captured when first met.
+At a few frames a round a GPU waits for those launches longer than it computes. A graph is of one
+size, so rounds are padded to the next size that has one; it is captured when first met.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.cmmp.encoder import ImageEncoder
+from models.cmmp.network import CMMP
+from models.cmmp.rounds import Round, Size
 
 MOST_IMAGES = 64  # of a round; larger ones keep the GPU busy without a graph
-_TOKENS = 16  # instances are padded to a multiple of it
+_STEP = 16  # the least number of pairs, and what instances are a multiple of
 _WARM_UP = 3  # passes before a capture, for libraries that choose their kernels in the first ones
 
 
@@ -22,61 +23,61 @@ class _Captured:
 
     graph: torch.cuda.CUDAGraph
     images: Tensor
-    context: Tensor
-    padding: Tensor
-    maps: Tensor
+    packed: Round
+    vectors: Tensor
 
 
-class GraphedEncoder:
-    """An `ImageEncoder` on a GPU, for inference; used by one thread at a time."""
+class GraphedNetwork:
+    """A `CMMP` on a GPU, for inference; used by one thread at a time."""
 
-    def __init__(self, encoder: ImageEncoder) -> None:
-        self._encoder = encoder
-        self._captured: dict[tuple[int, int], _Captured] = {}
+    def __init__(self, model: CMMP, patterns: Tensor) -> None:
+        self._model, self._patterns = model, patterns
+        self._captured: dict[Size, _Captured] = {}
         self._pool: tuple[int, int] | None = None  # of memory, shared by all graphs
 
+    def fit(self, least: Size) -> Size:
+        """The size that a round has to be packed in."""
+        if least.images > MOST_IMAGES:
+            return least
+        instances = -(-least.instances // _STEP) * _STEP
+        pairs = max(_STEP, _power(least.pairs))
+        return Size(_power(least.images), instances, pairs, _power(least.taps))
+
     @torch.inference_mode()
-    def __call__(self, images: Tensor, context: Tensor, padding: Tensor) -> Tensor:
-        """Like the encoder: (B, 3, S, S), (B, N, 64), (B, N) -> maps (B, D, g, g).
+    def __call__(self, images: Tensor, packed: Round) -> Tensor:
+        """At most B images (n, 3, S, S) and a round of B -> pair vectors (B * P, D).
 
-        The maps are overwritten by the next call.
+        They are overwritten by the next call.
         """
-        count, tokens = padding.shape
-        if count > MOST_IMAGES:
-            maps: Tensor = self._encoder(images, context, padding)
-            return maps
-        size = 1 << (count - 1).bit_length(), -(-tokens // _TOKENS) * _TOKENS
-        if size not in self._captured:
-            self._captured[size] = self._capture(size, images, context)
-        held = self._captured[size]
-        held.images[:count].copy_(images)
-        held.context[:count, :tokens].copy_(context)
-        held.padding.fill_(True)
-        held.padding[count:, 0] = False  # surplus rows look at something, or they are not numbers
-        held.padding[:count, :tokens].copy_(padding)
+        if packed.size.images > MOST_IMAGES:
+            return self._model.vectors(images, packed.to(images.device), self._patterns)
+        if packed.size not in self._captured:
+            self._captured[packed.size] = self._capture(images, packed)
+        held = self._captured[packed.size]
+        held.images[: len(images)].copy_(images)
+        for own, new in zip(held.packed.tensors, packed.tensors, strict=True):
+            own.copy_(new)
         held.graph.replay()
-        return held.maps[:count]
+        return held.vectors
 
-    def _capture(self, size: tuple[int, int], images: Tensor, context: Tensor) -> _Captured:
-        count, tokens = size
-        inputs = (
-            images.new_zeros(count, *images.shape[1:]).contiguous(memory_format=_layout(images)),
-            context.new_zeros(count, tokens, context.shape[2]),
-            torch.zeros(size, dtype=torch.bool, device=images.device),
-        )
+    def _capture(self, images: Tensor, packed: Round) -> _Captured:
+        held = packed.to(images.device)
+        shape = packed.size.images, *images.shape[1:]
+        pixels = torch.zeros(shape, dtype=images.dtype, device=images.device)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(_WARM_UP):
-                self._encoder(*inputs)
+                self._model.vectors(pixels, held, self._patterns)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            maps = self._encoder(*inputs)
+            vectors = self._model.vectors(pixels, held, self._patterns)
         self._pool = self._pool or graph.pool()
-        return _Captured(graph, *inputs, maps)
+        return _Captured(graph, pixels, held, vectors)
 
 
-def _layout(images: Tensor) -> torch.memory_format:
-    last = images.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
+def _power(number: int) -> int:
+    """The next power of two."""
+    return 1 << (number - 1).bit_length()

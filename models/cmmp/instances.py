@@ -46,20 +46,6 @@ class Instances:
         return [Instances(*one) for one in zip(*parts, strict=True)]
 
 
-@dataclass(frozen=True)
-class Stack:
-    """Instances and pairs of B images, those of one behind those of the one before."""
-
-    instances: Instances  # N of all
-    pairing: Tensor  # (2, P) rows of these: human, object
-    counts: tuple[int, ...]  # (B,) instances
-    pairs: tuple[int, ...]  # (B,)
-
-    def to(self, device: torch.device) -> "Stack":
-        moved = self.instances.to(device)
-        return Stack(moved, self.pairing.to(device), self.counts, self.pairs)
-
-
 def read_detr(logits: Tensor, boxes: Tensor, side: int) -> Instances:
     """DETR's last logits (Q, 81) and cxcywh boxes (Q, 4) in [0, 1] -> Q instances (1.2)."""
     scores, labels = logits.softmax(-1)[:, :-1].max(-1)  # (Q,), (Q,)
@@ -113,10 +99,10 @@ def join_instances(instances: Sequence[Instances]) -> Instances:
     )
 
 
-def stack_instances(instances: Sequence[Instances], pairings: Sequence[Tensor]) -> Stack:
-    """Those of several images, and each one's pairs (2, P)."""
-    counts = tuple(len(each) for each in instances)
-    starts = accumulate(counts[:-1], initial=0)
+def stack_instances(
+    instances: Sequence[Instances], pairings: Sequence[Tensor]
+) -> tuple[Instances, Tensor]:
+    """Those of several images below each other, and their pairs (2, P) as rows of the whole."""
+    starts = accumulate((len(each) for each in instances[:-1]), initial=0)
     shifted = [pairing + start for pairing, start in zip(pairings, starts, strict=True)]
-    pairs = tuple(pairing.shape[1] for pairing in pairings)
-    return Stack(join_instances(instances), torch.cat(shifted, 1), counts, pairs)
+    return join_instances(instances), torch.cat(shifted, 1)

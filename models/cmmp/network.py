@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.cmmp.encoder import ImageEncoder
 from models.cmmp.geometry import Geometry
-from models.cmmp.instances import HUMAN, Instances, Stack, pair_indices
+from models.cmmp.instances import HUMAN, Instances, pair_indices
 from models.cmmp.priors import Priors
 from models.cmmp.prompts import (
     Dataset,
@@ -24,7 +24,8 @@ from models.cmmp.prompts import (
     load_sentences,
     prompt_tokens,
 )
-from models.cmmp.regions import batch_region_means, cell_weights, union_boxes, unit
+from models.cmmp.regions import batch_region_means, union_boxes, unit
+from models.cmmp.rounds import Round
 from models.cmmp.stem import ConvStem
 from models.errors import ModelError
 from models.text import TokenTable, encode_embedded
@@ -193,16 +194,6 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Places:
-    """What of the pooling no image changes."""
-
-    stack: Stack
-    unions: Tensor  # (P, 4) boxes
-    instance_weights: Tensor  # (N, g * g)
-    union_weights: Tensor  # (P, g * g)
-
-
-@dataclass(frozen=True)
 class Regions:
     """Pooled features before L2 normalisation (1.8), of one image or of all images of a batch."""
 
@@ -276,15 +267,10 @@ class CMMP(nn.Module):
         out: Tensor = self.prompts(self.clip, sentences)
         return out
 
-    def context(
-        self, instances: Sequence[Instances], patterns: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """What the adapters attend to: tokens (B, N, 64), padding (B, N), True = padding.
-
-        patterns: (10, 64) of `priors.global_tokens`, where they are at hand.
-        """
+    def context(self, instances: Sequence[Instances]) -> tuple[Tensor, Tensor]:
+        """What the adapters attend to: tokens (B, N, 64), padding (B, N), True = padding."""
         inputs, padding = self.priors.inputs(instances, self.embeddings, self.config.image_size)
-        return self.priors.fuse(self.priors.tokens(inputs), padding, patterns), padding
+        return self.priors.fuse(self.priors.tokens(inputs), padding), padding
 
     def feature_maps(self, clip_images: Tensor, instances: Sequence[Instances]) -> Tensor:
         """Images (B, 3, S, S), each with at least one instance -> (B, D, g, g)."""
@@ -301,28 +287,34 @@ class CMMP(nn.Module):
         boxes = instances.boxes
         if pairing is None:
             pairing = pair_indices(instances.humans, len(instances), boxes.device)
-        stack = Stack(instances, pairing, (len(instances),), (pairing.shape[1],))
-        return self.pool_places(feature_map[None], self.places(stack))
+        return self._pool(feature_map[None], instances, pairing)
 
-    def places(self, stack: Stack) -> Places:
-        """Where the boxes of several images and of their pairs lie on their feature maps."""
-        boxes, (rows, columns) = stack.instances.boxes, stack.pairing
-        unions = union_boxes(boxes[rows], boxes[columns])
-        grid, side = self.clip.visual.grid_size[0], self.config.image_size
-        return Places(
-            stack, unions, cell_weights(boxes, grid, side), cell_weights(unions, grid, side)
-        )
-
-    def pool_places(self, feature_maps: Tensor, places: Places) -> Regions:
-        """Feature maps (B, D, g, g) -> means of all boxes and unions."""
-        stack = places.stack
+    def _pool(
+        self, maps: Tensor, instances: Instances, pairing: Tensor, taps: int | None = None
+    ) -> Regions:
+        """Of B maps (B, D, g, g), each with as many instances and as many pairs."""
+        boxes, side = instances.boxes, self.config.image_size
+        unions = union_boxes(boxes[pairing[0]], boxes[pairing[1]])
         return Regions(
-            stack.instances,
-            stack.pairing,
-            places.unions,
-            batch_region_means(feature_maps, places.instance_weights, stack.counts),
-            batch_region_means(feature_maps, places.union_weights, stack.pairs),
+            instances,
+            pairing,
+            unions,
+            batch_region_means(maps, boxes, side, taps),
+            batch_region_means(maps, unions, side, taps),
         )
+
+    def vectors(self, clip_images: Tensor, packed: Round, patterns: Tensor) -> Tensor:
+        """Images (B, 3, S, S) and a round of B -> pair vectors (B * P, D).
+
+        The tower runs in the images' number format. Nothing here waits for a GPU, so it can be a
+        CUDA graph.
+        """
+        every, shape = packed.instances, packed.padding.shape
+        rows = self.priors.rows(every, self.embeddings, self.config.image_size)
+        tokens = self.priors.tokens(rows).unflatten(0, shape)  # (B, N, 64)
+        context = self.priors.fuse(tokens, packed.padding, patterns)
+        maps = self.encoder(clip_images, context.to(clip_images.dtype), packed.padding)
+        return self.pair_vectors(self._pool(maps.float(), every, packed.pairing, packed.size.taps))
 
     def pair_vectors(self, regions: Regions) -> Tensor:
         """q (P, D) = s_H h W_H + s_O o W_O + s_T u [+ g]; the products are taken per instance."""

@@ -43,13 +43,17 @@ class Priors(nn.Module):
             instance_sizes[-1], 1, fusion_hidden, DROPOUT, batch_first=True
         )
 
+    def rows(self, instances: Instances, embeddings: Tensor, side: int) -> Tensor:
+        """[score, box / S, class embedding] of each (N, D + 5)."""
+        columns = (instances.scores[:, None], instances.boxes / side, embeddings[instances.labels])
+        return torch.cat(columns, -1)
+
     def inputs(
         self, instances: Sequence[Instances], embeddings: Tensor, side: int
     ) -> tuple[Tensor, Tensor]:
-        """Rows [score, box / S, class embedding] (B, N, D + 5), padding (B, N), True = padding."""
-        counts, every = [len(each) for each in instances], join_instances(instances)
-        columns = [every.scores[:, None], every.boxes / side, embeddings[every.labels]]
-        rows = torch.split(torch.cat(columns, -1), counts)
+        """Rows of several images (B, N, D + 5), padding (B, N), True = padding."""
+        counts = [len(each) for each in instances]
+        rows = torch.split(self.rows(join_instances(instances), embeddings, side), counts)
         padded = nn.utils.rnn.pad_sequence(list(rows), batch_first=True)  # (B, N, D + 5)
         lengths = torch.tensor(counts, device=padded.device)
         places = torch.arange(padded.shape[1], device=padded.device)

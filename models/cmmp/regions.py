@@ -7,15 +7,18 @@ over all samples of a box is one row of weights per axis.
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import roi_align
 
 BINS = 7
+_TINY = 1e-30  # a length that no vector but zero has
 MOST_TAPS = 64  # samples in a bin; only boxes of more than 448 cells would have more
 
 
-def axis_weights(start: Tensor, end: Tensor, cells: int, scale: float) -> Tensor:
+def axis_weights(
+    start: Tensor, end: Tensor, cells: int, scale: float, most: int | None = None
+) -> Tensor:
     """Averaged bilinear tap weights (N, cells) of N intervals along one axis.
 
     start, end: (N,) in pixels; scale: cells per pixel. A sample more than one cell outside counts
@@ -26,7 +29,7 @@ def axis_weights(start: Tensor, end: Tensor, cells: int, scale: float) -> Tensor
     first = start * scale - 0.5  # (N,) cells, pixel centres aligned
     width = (end * scale - 0.5 - first) / BINS  # (N,) one bin
     taps = width.ceil().clamp(0, MOST_TAPS)  # (N,) samples in a bin
-    most = max(int(taps.max()), 1)
+    most = most or max(int(taps.max()), 1)
     bins = torch.arange(BINS, device=start.device).view(1, -1, 1)
     steps = torch.arange(most, device=start.device).view(1, 1, -1)
     shape = (-1, 1, 1)
@@ -43,29 +46,31 @@ def axis_weights(start: Tensor, end: Tensor, cells: int, scale: float) -> Tensor
     return weights.sum((1, 2)) / (BINS * taps.clamp(min=1))[:, None]  # (N, cells)
 
 
-def region_means(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """Feature map (D, g, g) and xyxy boxes (N, 4) in the S-frame -> means (N, D)."""
-    weights = cell_weights(boxes, feature_map.shape[-1], side)
-    return batch_region_means(feature_map[None], weights, [len(boxes)])
-
-
-def cell_weights(boxes: Tensor, grid: int, side: int) -> Tensor:
+def cell_weights(boxes: Tensor, grid: int, side: int, taps: int | None = None) -> Tensor:
     """Boxes (N, 4) in the S-frame -> (N, g * g), how much each cell counts in a box's mean."""
     x1, y1, x2, y2 = boxes.unbind(-1)
-    down = axis_weights(y1, y2, grid, grid / side)  # (N, g)
-    across = axis_weights(x1, x2, grid, grid / side)  # (N, g)
+    down = axis_weights(y1, y2, grid, grid / side, taps)  # (N, g)
+    across = axis_weights(x1, x2, grid, grid / side, taps)  # (N, g)
     return (down[:, :, None] * across[:, None, :]).flatten(1)
 
 
-def batch_region_means(feature_maps: Tensor, weights: Tensor, counts: Sequence[int]) -> Tensor:
-    """Feature maps (B, D, g, g) and `cell_weights` (N, g * g) of all boxes -> means (N, D).
+def region_means(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Feature map (D, g, g) and xyxy boxes (N, 4) in the S-frame -> means (N, D)."""
+    return batch_region_means(feature_map[None], boxes, side)
 
-    counts: (B,) how many of the N boxes are of each map.
+
+def batch_region_means(
+    feature_maps: Tensor, boxes: Tensor, side: int, taps: int | None = None
+) -> Tensor:
+    """Feature maps (B, D, g, g), boxes (B * N, 4), N of each map, -> means (B * N, D).
+
+    taps: samples in a bin of the widest box at least; None: they are asked of the boxes, for which
+    a GPU has to be waited for.
     """
-    rows = torch.split(weights.to(feature_maps.dtype), list(counts))
-    padded = pad_sequence(list(rows), batch_first=True)  # (B, most, g * g)
-    means = padded @ feature_maps.flatten(2).transpose(1, 2)  # (B, most, D)
-    return torch.cat([own[:count] for own, count in zip(means, counts, strict=True)])
+    count, grid = len(feature_maps), feature_maps.shape[-1]
+    weights = cell_weights(boxes, grid, side, taps).to(feature_maps.dtype)
+    own = weights.view(count, len(boxes) // count, grid * grid)
+    return (own @ feature_maps.flatten(2).transpose(1, 2)).flatten(0, 1)
 
 
 def region_bins(feature_maps: Tensor, boxes: Sequence[Tensor], side: int) -> Tensor:
@@ -86,5 +91,4 @@ def union_boxes(first: Tensor, second: Tensor) -> Tensor:
 
 def unit(vectors: Tensor) -> Tensor:
     """Vectors (N, D) of length one; a zero vector (box outside the image) stays zero, not NaN."""
-    length = vectors.norm(dim=-1, keepdim=True)
-    return torch.where(length > 0, vectors / length, torch.zeros_like(vectors))
+    return F.normalize(vectors, dim=-1, eps=_TINY)

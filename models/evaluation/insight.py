@@ -12,6 +12,7 @@ from models.bundle import Bundle, CMMPSection
 from models.cmmp.adapters import Adapter
 from models.cmmp.instances import Instances
 from models.cmmp.network import CMMP
+from models.cmmp.regions import cell_weights, union_boxes
 from models.cmmp.weights import load_cmmp
 from models.cmmp_scorer import CMMPScorer, Image
 from models.errors import ModelError
@@ -53,11 +54,16 @@ def look(bundle: Bundle, image: Image, found: sv.Detections) -> Insight:
     ids, names = found.tracker_id, found.data["class_name"]
     assert ids is not None
     with torch.inference_mode():
-        stack = scorer.stack([frame])
-        hears, attention = _listen(model, stack.instances, scorer.pixels([image]))
-        places = model.places(stack)
-        weights = (places.instance_weights, places.union_weights)
-        regions, both = (_floats(each.unflatten(1, attention.shape[1:])) for each in weights)
+        pixels = scorer.pixels([image])
+        instances, pairing = frame.instances.to(pixels.device), frame.pairing.to(pixels.device)
+        hears, attention = _listen(model, instances, pixels)
+        boxes, side = instances.boxes, model.config.image_size
+        unions = union_boxes(boxes[pairing[0]], boxes[pairing[1]])
+        grid = attention.shape[-1]
+        regions, both = (
+            _floats(cell_weights(each, grid, side).unflatten(1, (grid, grid)))
+            for each in (boxes, unions)
+        )
     return Insight(
         tuple(f"{names[row]} {ids[row]}" for row in rows),
         found.xyxy[rows].astype(np.float32),

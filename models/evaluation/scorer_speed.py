@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from models.cmmp.adapters import Adapter
-from models.cmmp.instances import Stack
 from models.cmmp.network import CMMP, CMMPConfig
 from models.cmmp.official import read_vocabulary
 from models.cmmp.preprocess import MEAN, STD
+from models.cmmp.rounds import Round
 from models.cmmp.weights import read_config
 from models.cmmp_scorer import CMMPScorer, Frame
 from models.device import choose_device
@@ -48,10 +48,11 @@ class Trial:
         scores = self.scorer.score([self.image] * batch, [self.found] * batch)
         return [each.logits for each in scores]
 
-    def network(self, pixels: Tensor, stack: Stack) -> Floats:
-        """What of `ours` is the network's: from pixels and boxes on the device to pair vectors."""
-        vectors: Floats = self.scorer.vectors(pixels, stack).cpu().numpy()
-        return vectors
+    def network(self, pixels: Tensor, packed: Round) -> Floats:
+        """What of `ours` is the network's, from pixels on the device: the last pair vector."""
+        vectors = self.scorer.vectors(pixels, packed)
+        last: Floats = vectors[-1].cpu().numpy()
+        return last
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Floats:
@@ -64,9 +65,10 @@ class Trial:
         return [self._naive() for _ in range(batch)]
 
     def _naive(self) -> Floats:
-        stack = self.scorer.stack([self.scorer.frame(self.image, self.found)])
+        frame = self.scorer.frame(self.image, self.found)
         (pixels,) = self.scorer.pixels([self.image])
-        logits = naive_logits(self.model, pixels, stack.instances, stack.pairing)
+        instances, pairing = frame.instances.to(pixels.device), frame.pairing.to(pixels.device)
+        logits = naive_logits(self.model, pixels, instances, pairing)
         out: Floats = logits.cpu().numpy()
         return out
 

@@ -62,13 +62,11 @@ def join_examples(examples: Sequence[Example], verbs: int, unreadable: Mapping[s
         label_pairs(one.instances, pairing, one.truth, verbs)
         for one, pairing in zip(useful, pairings, strict=True)
     ]
-    stack = stack_instances(found, pairings)
     return Batch(
         torch.stack([one.image for one in useful]),
-        stack.instances,
-        stack.pairing,
+        *stack_instances(found, pairings),
         torch.cat(labels),
-        stack.counts,
-        stack.pairs,
+        tuple(len(each) for each in found),
+        tuple(pairing.shape[1] for pairing in pairings),
         unreadable,
     )
