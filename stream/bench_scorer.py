@@ -49,7 +49,7 @@ def bench_scorer(
         network = _best(partial(trial.network, pixels, packed), repeats) / batch
         encoder = _best(partial(trial.encode, pixels), repeats) / batch
         yield Speed(
-            batch, *(1000 * each for each in (naive, ours, network, encoder)), error(trial, batch)
+            batch, 1000 * naive, 1000 * ours, 1000 * network, 1000 * encoder, error(trial, batch)
         )
 
 

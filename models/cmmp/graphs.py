@@ -33,7 +33,7 @@ class GraphedNetwork:
     def __init__(self, model: CMMP, patterns: Tensor) -> None:
         self._model, self._patterns = model, patterns
         self._captured: dict[Size, _Captured] = {}
-        self._pool: tuple[int, int] | None = None  # of memory, shared by all graphs
+        self._pool = torch.cuda.graph_pool_handle()  # memory that all graphs share
 
     def fit(self, least: Size) -> Size:
         """The size that a round has to be packed in."""
@@ -65,7 +65,7 @@ class GraphedNetwork:
         shape = packed.size.images, *images.shape[1:]
         pixels = torch.zeros(shape, dtype=images.dtype, device=images.device)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(_WARM_UP):
@@ -74,7 +74,6 @@ class GraphedNetwork:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             vectors = self._model.vectors(pixels, held, self._patterns)
-        self._pool = self._pool or graph.pool()
         return _Captured(graph, pixels, held, vectors)
 
 

@@ -311,7 +311,7 @@ class CMMP(nn.Module):
         """
         every, shape = packed.instances, packed.padding.shape
         rows = self.priors.rows(every, self.embeddings, self.config.image_size)
-        tokens = self.priors.tokens(rows).unflatten(0, shape)  # (B, N, 64)
+        tokens = self.priors.tokens(rows).view(*shape, -1)  # (B, N, 64)
         context = self.priors.fuse(tokens, packed.padding, patterns)
         maps = self.encoder(clip_images, context.to(clip_images.dtype), packed.padding)
         return self.pair_vectors(self._pool(maps.float(), every, packed.pairing, packed.size.taps))

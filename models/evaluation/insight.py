@@ -61,8 +61,7 @@ def look(bundle: Bundle, image: Image, found: sv.Detections) -> Insight:
         unions = union_boxes(boxes[pairing[0]], boxes[pairing[1]])
         grid = attention.shape[-1]
         regions, both = (
-            _floats(cell_weights(each, grid, side).unflatten(1, (grid, grid)))
-            for each in (boxes, unions)
+            _floats(cell_weights(each, grid, side).view(-1, grid, grid)) for each in (boxes, unions)
         )
     return Insight(
         tuple(f"{names[row]} {ids[row]}" for row in rows),
