@@ -6,6 +6,7 @@ ends at the same weights as an uninterrupted one.
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models.device import choose_dtype
+from models.device import choose_device, choose_dtype
 from models.errors import ModelError
 from models.heatmap_detector import HEIGHT, STRIDE, WIDTH, HeatmapDetector
 from models.training.checkpoints import load_checkpoint, save_checkpoint
+from models.training.loading import load_ahead
 from models.training.world_frames import RENDERED_TO_INPUT, decode, read_clip
 from models.world.truth import CLASSES, Instance
 
@@ -27,7 +29,6 @@ _DECAY, _EMA = 1e-3, 0.998
 _BOX_WEIGHT = 2.5
 _CLIP = 10.0  # gradient norm
 _SAVE_EVERY = 200  # steps
-_HALF = choose_dtype(torch.device("cpu")) == torch.bfloat16  # emulated it is many times slower
 _HIDDEN = 0.75  # occluded more than this: neither asked for nor punished
 _SPREAD, _LEAST_SPREAD = 0.13, 0.45  # of a centre's Gaussian: share of the box, cells
 _BOX_CELLS = 0.35  # cells with more of the Gaussian than this learn the box
@@ -61,8 +62,9 @@ def train_world_detector(
     if images < BATCH:
         raise ModelError(f"a training needs at least {BATCH} images, not {images}")
     torch.manual_seed(seed)
-    frames = _Frames(clips)
-    network = HeatmapDetector(len(CLASSES)).to(memory_format=torch.channels_last)
+    frames = _Frames(clips, seed)
+    device = choose_device()
+    network = HeatmapDetector(len(CLASSES)).to(device).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=_DECAY)
     average = {name: value.clone() for name, value in network.state_dict().items()}
     step = 0
@@ -71,16 +73,18 @@ def train_world_detector(
     if state := load_checkpoint(checkpoint, plan):
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
-        average, step = state["average"], int(state["step"])
-    while step < steps:
-        pictures, targets = frames.batch(step, seed)
-        heat_loss, box_loss = _step(network, optimiser, pictures, targets, step, steps)
-        step += 1
-        _follow(average, network, min(_EMA, step / (step + 20)))
-        on_step(Progress(step * BATCH, images, heat_loss, box_loss))
-        if step % _SAVE_EVERY == 0 or step == steps:
-            state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-            save_checkpoint(checkpoint, state | {"average": average, "step": step}, plan)
+        average = {name: value.to(device) for name, value in state["average"].items()}
+        step = int(state["step"])
+    with closing(load_ahead(frames.batch, range(step, steps))) as batches:
+        for pictures, *targets in batches:
+            parts = [part.to(device) for part in targets]
+            heat_loss, box_loss = _step(network, optimiser, pictures.to(device), parts, step, steps)
+            step += 1
+            _follow(average, network, min(_EMA, step / (step + 20)))
+            on_step(Progress(step * BATCH, images, heat_loss, box_loss))
+            if step % _SAVE_EVERY == 0 or step == steps:
+                state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
+                save_checkpoint(checkpoint, state | {"average": average, "step": step}, plan)
     network.load_state_dict(average)
     return network.eval()
 
@@ -88,14 +92,16 @@ def train_world_detector(
 class _Frames:
     """All frames of the clips, compressed in memory."""
 
-    def __init__(self, clips: Sequence[Path]) -> None:
+    def __init__(self, clips: Sequence[Path], seed: int) -> None:
+        self._seed = seed
         self._frames: list[tuple[npt.NDArray[np.uint8], tuple[Instance, ...]]] = []
         for clip in clips:
             jpegs, truths = read_clip(clip)
             self._frames += [(j, t.instances) for j, t in zip(jpegs, truths, strict=True)]
 
-    def batch(self, step: int, seed: int) -> tuple[Tensor, list[Tensor]]:
+    def batch(self, step: int) -> tuple[Tensor, ...]:
         """Pictures (B, 3, H, W) 0..1 and targets; the same for the same step and seed."""
+        seed = self._seed
         epoch, start = divmod(step * BATCH, max(BATCH, len(self._frames) // BATCH * BATCH))
         order = np.random.default_rng([seed, epoch]).permutation(len(self._frames))
         rows = np.resize(order, max(len(order), BATCH))[start : start + BATCH]
@@ -115,8 +121,8 @@ class _Frames:
         bright = 1 + 0.25 * (rng.random((len(rows), 1, 1, 1)) - 0.5)
         cast = 0.1 * (rng.random((len(rows), 3, 1, 1)) - 0.5)
         x = x * torch.from_numpy(bright).float() + torch.from_numpy(cast).float()
-        stacked = [torch.from_numpy(np.stack(part)) for part in zip(*targets, strict=True)]
-        return x.contiguous(memory_format=torch.channels_last), stacked
+        stacked = (torch.from_numpy(np.stack(part)) for part in zip(*targets, strict=True))
+        return x.contiguous(memory_format=torch.channels_last), *stacked
 
 
 def make_targets(
@@ -159,7 +165,8 @@ def _step(
     for group in optimiser.param_groups:
         group["lr"] = rate
     network.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=_HALF):
+    half = choose_dtype(pictures.device)  # emulated it is many times slower
+    with torch.autocast(pictures.device.type, half, enabled=half == torch.bfloat16):
         heat, log_distances = network(pictures)
     heat_loss, box_loss = losses(heat.float(), log_distances.float(), *targets)
     optimiser.zero_grad()
