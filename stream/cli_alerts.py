@@ -80,7 +80,8 @@ def add(
     complain("understood: " + " · ".join(map(str, asked.understood)))
     if bundle is not None and (deaf := unheard(bundle, saved.verbs)):
         complain(f"bundle {bundle.name} does not see: {', '.join(sorted(deaf))}; another may")
-    typer.echo(f"{name}: saved, {len(saved.channels)} channels")
+    kinds = ", ".join(channel.kind for channel in saved.channels)
+    typer.echo(f"{name}: saved, tells by {kinds}")
 
 
 @alerts_app.command("list")

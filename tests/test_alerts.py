@@ -508,7 +508,7 @@ def test_the_command_line_from_adding_to_the_log(
         "--cooldown", "5m per camera", "--quiet", "22:00-07:00 Europe/Berlin",
     )  # fmt: skip
     assert "understood: " in said
-    assert "boxes: saved, 1 channels" in said
+    assert "boxes: saved, tells by webhook" in said
     assert "world-boxes does not see: wash" in run("add", "wash", "who washed a cup")
     assert "a count is about the past" in run("add", "n", "how many cups were held", code=1)
     listed = run("list")
