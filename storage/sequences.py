@@ -109,7 +109,7 @@ class Matches:
         """`most` rows are looked at, by the page, and told as long as all is looked through that
         may hang on them."""
         self.source, self._question, self._most = source, question, most
-        self._filters: Filters = {**filters, "oldest_first": question.order is Order.FIRST}
+        self.filters: Filters = {**filters, "oldest_first": question.order is Order.FIRST}
         self._all_seen = True
 
     @property
@@ -117,8 +117,8 @@ class Matches:
         return self._all_seen and self.source.retrieval.complete
 
     def __iter__(self) -> Iterator[Match]:
-        camera, seen = self._filters.get("camera"), 0
-        for page in self.source.pages(self._question.clause, self._filters, _PAGE):
+        camera, seen = self.filters.get("camera"), 0
+        for page in self.source.pages(self._question.clause, self.filters, _PAGE):
             if seen >= self._most:
                 self._all_seen = False
                 return
