@@ -25,6 +25,7 @@ class Row:
     cells: tuple[str, ...]
     likelihood: float | None = None  # of it and its evidence together; None: not looked at
     by_chance: float | None = None  # how likely a moment scores so high in which it did not happen
+    same: tuple[UUID, ...] = ()  # interactions that are this row in other words
 
     @property
     def asked(self) -> bool:
@@ -126,7 +127,7 @@ def _rows(
     for one in matches:
         chance = by_chance.get(one.interaction.id)
         cells = tuple(_cell(one, column, chance) for column in columns)
-        rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance))
+        rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance, one.same))
     return tuple(rows)
 
 
