@@ -211,6 +211,7 @@ def test_times_and_colours_can_be_corrected(open_page: Open, sessions: Sessions)
     assert app.selectbox(key=f"Wears above {question}").value == "red"
     day = app.datetime_input(key=f"since {question}").value
     assert day is not None
+    assert not app.datetime_input(key=f"since {question}").proto.default, "or it cannot be cleared"
     assert (day.hour, day.minute) == (0, 0)
     noon = NOON.astimezone(local_zone()).replace(tzinfo=None, second=0, microsecond=0)
     app.datetime_input(key=f"since {question}").set_value(noon)

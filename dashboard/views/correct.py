@@ -12,6 +12,7 @@ from storage.words import COLOURS
 from storage.zones import local_zone
 
 _MINUTE = 60  # seconds: the fields of times know no less
+_EARLIEST, _LATEST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59)  # all that can be asked for
 _COLOURS = COLOURS - {"gray"}  # it is grey
 
 
@@ -72,7 +73,8 @@ def _time(place: DeltaGenerator, label: str, known: datetime | None, key: str) -
     if known is not None:
         first = known.astimezone(zone).replace(second=0, microsecond=0, tzinfo=None)
     first = st.session_state.setdefault(f"first {key}", first)
-    chosen = place.datetime_input(label, first, key=key, step=_MINUTE)
+    st.session_state.setdefault(key, first)  # as a default it could not be cleared
+    chosen = place.datetime_input(label, None, _EARLIEST, _LATEST, key=key, step=_MINUTE)
     if chosen == first:
         return known
     return None if chosen is None else chosen.replace(tzinfo=zone)
