@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select, union_all
+from sqlalchemy import ColumnElement, asc, desc, select, union_all
 from sqlalchemy.orm import Session
 
 from storage.filters import Filters, number_of
@@ -61,15 +61,14 @@ def find_horizon(session: Session, bundle: str, filters: Filters) -> Horizon | N
     Of the filters those are counted that an index has; what else they say, colours say, is looked
     for among these.
     """
-    row, upwards = PairVectorRow.taken_at, filters.get("oldest_first", False)
-    order = row if upwards else row.desc()
-    nearest = [
-        select(row).where(*conditions).order_by(order).limit(MOST_READ + 1).subquery()
+    upwards = filters.get("oldest_first", False)
+    reads = [
+        select(PairVectorRow.taken_at).where(*conditions)
         for conditions in _indexed(bundle, filters)
     ]
-    times = union_all(*(select(some.c.taken_at) for some in nearest)).subquery().c.taken_at
-    last = select(times).order_by(times if upwards else times.desc())
-    ends = session.scalars(last.offset(MOST_READ - 1).limit(2)).all()
+    # Each has an index in this order: they are merged, and nothing is sorted.
+    nearest = union_all(*reads).order_by(asc("taken_at") if upwards else desc("taken_at"))
+    ends = session.scalars(nearest.offset(MOST_READ - 1).limit(2)).all()
     if len(ends) < 2:
         return None
     end = ends[0]

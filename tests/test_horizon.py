@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from storage import horizon
 from storage.ask import Answer, OpenVerbs, answer
+from storage.filters import Filters
 from storage.horizon import find_horizon
 from storage.question import Bound, Clause, Form, Order, Question, Relation, Step
 from storage.repository import add_interactions
@@ -23,6 +24,7 @@ from tests.test_dashboard import Open, open_page, text_of
 from tests.test_interactions import NOON, make_interaction
 from tests.test_open_doors import QUESTION, client, stored
 from tests.test_open_verbs import Spoken, sample
+from tests.test_scale import Plans
 
 __all__ = ["client", "open_page", "stored"]  # fixtures
 Sessions = sessionmaker[Session]
@@ -99,6 +101,19 @@ def test_what_is_counted_for_chance_is_bounded_as_well(hours: Sessions) -> None:
         assert find_horizon(session, "b", {"camera": "hall"}) is None
         person = find_horizon(session, "b", {"camera": "hall", "human": "gate:0:3"})
         assert person == found, "the index of people knows nothing of cameras"
+
+
+@pytest.mark.parametrize(
+    "filters", [{}, {"camera": "gate"}, {"object_classes": ["car", "cup"]}, {"person": 3}]
+)
+def test_the_bound_is_found_by_an_index_alone(sessions: Sessions, filters: Filters) -> None:
+    with sessions() as session, Plans(session.get_bind().engine) as plans:
+        find_horizon(session, "b", filters)
+        steps = plans.steps()
+    reads = [step for step in steps if "pair_vectors" in step]
+    assert reads
+    assert all("COVERING INDEX" in step for step in reads)
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps
 
 
 @pytest.mark.parametrize("upwards", [False, True])
