@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from storage.filters import Filters, number_of
 from storage.tables import PairVectorRow
 
-MOST_READ = 2_000_000  # vectors: about 13 s in SQLite, 4 in PostgreSQL, and 0.3 GB of memory
+MOST_READ = 2_000_000  # vectors: 13 s of SQLite's time, 4 of PostgreSQL's, and half a gigabyte
 
 
 @dataclass(frozen=True)
