@@ -46,17 +46,28 @@ class CertaintyOut(BaseModel):
     curve: list[PointOut] = Field(description="of thresholds; empty: too little is stored to tell")
 
 
+class HorizonOut(BaseModel):
+    """All from `since` to `until` was looked at; null: as far as was asked."""
+
+    moments: int
+    since: datetime | None
+    until: datetime | None
+
+
 class AnswerOut(BaseModel):
     """Ask for the next page with `until` = `as_of`, and rows do not shift."""
 
     summary: str
     number: int | None = Field(description="for 'how many'")
-    yes: bool | None = Field(description="for 'did anyone'; null: chance alone gives as much")
+    yes: bool | None = Field(description="for 'did anyone'; null: it is not known")
     expected: float | None = Field(
         description="rows by chance alone, in the time asked about; with several parts, at most"
     )
     total: int
     complete: bool
+    horizon: HorizonOut | None = Field(
+        description="where the look at stored vectors ended; null: all of them were looked at"
+    )
     columns: list[str]
     rows: list[RowOut]
     less_sure: list[RowOut] = Field(

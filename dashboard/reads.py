@@ -9,6 +9,7 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
+from dashboard.corrections import Correction
 from storage.ask import LESS_SURE, OpenVerbs, Row, answer, person_label, understand_stored
 from storage.certainty import PER_DAY
 from storage.chances import Judgement
@@ -35,15 +36,6 @@ class Picture:
     object_box: Box
     clip: Path | None = None  # a video around it
     clip_peak: float = 0.0  # seconds into the clip
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What the user says the question means, in place of what was read from its words."""
-
-    verbs: tuple[str, ...]
-    objects: tuple[str, ...]
-    camera: str | None
 
 
 @dataclass(frozen=True)
@@ -104,10 +96,7 @@ def ask(
             session, question, now=now, zone=now.tzinfo or UTC, open_verbs=known
         )
         if correction is not None:
-            phrases = tuple(v for v in correction.verbs if v in asked.clause.phrases)
-            verbs = tuple(v for v in correction.verbs if v not in phrases)
-            clause = replace(asked.clause, verbs=verbs, phrases=phrases, objects=correction.objects)
-            asked = replace(asked, clause=clause, camera=correction.camera, answerable=True)
+            asked = correction.applied(asked)
         found = answer(
             session,
             asked,
@@ -125,9 +114,7 @@ def ask(
             tuple(map(str, found.understood)),
             found.missing,
             tuple(_pictures([row.interaction for row in found.rows], Path(media))),
-            Correction(
-                (*asked.clause.verbs, *asked.clause.phrases), asked.clause.objects, asked.camera
-            ),
+            Correction.of(asked),
             found.answerable,
             tuple(_certainty(judgement) for judgement in found.certainty),
             _table(found.less_sure, found.columns),

@@ -5,6 +5,7 @@ from typing import Any
 
 from storage.answers import Answer, Row
 from storage.chances import Judgement
+from storage.horizon import Horizon
 from storage.interactions import Interaction
 
 
@@ -21,6 +22,7 @@ def answer_to_dict(found: Answer, *, as_of: datetime, offset: int) -> dict[str, 
         "expected": found.expected,
         "total": found.total,
         "complete": found.complete,
+        "horizon": None if found.horizon is None else _horizon(found.horizon),
         "columns": list(found.columns),
         "rows": [_row(row) for row in found.rows],
         "less_sure": [_row(row) for row in found.less_sure],
@@ -31,6 +33,11 @@ def answer_to_dict(found: Answer, *, as_of: datetime, offset: int) -> dict[str, 
         "as_of": as_of.isoformat(),
         "next_offset": shown if found.rows and shown < found.total else None,
     }
+
+
+def _horizon(end: Horizon) -> dict[str, Any]:
+    since, until = (None if t is None else t.isoformat() for t in (end.since, end.until))
+    return {"moments": end.moments, "since": since, "until": until}
 
 
 def interaction_to_dict(one: Interaction) -> dict[str, Any]:

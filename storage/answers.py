@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from storage.chances import Expected, Judgement
+from storage.horizon import Horizon
 from storage.interactions import Interaction
 from storage.question import Form, Question, Span, missing
 from storage.repository import MOST_COUNTED
@@ -24,6 +25,7 @@ class Row:
     cells: tuple[str, ...]
     likelihood: float | None = None  # of it and its evidence together; None: not looked at
     by_chance: float | None = None  # how likely a moment scores so high in which it did not happen
+    same: tuple[UUID, ...] = ()  # interactions that are this row in other words
 
     @property
     def asked(self) -> bool:
@@ -39,7 +41,7 @@ class Answer:
     columns: tuple[str, ...]
     total: int  # moments, counted up to `MOST_COUNTED` + 1
     number: int | None  # for "how many": what is counted
-    yes: bool | None  # for "did anyone" and "did nobody"; None: chance alone gives as much
+    yes: bool | None  # for "did anyone" and "did nobody"; None: it is not known
     complete: bool  # False: not everything was looked at
     summary: str
     understood: tuple[Span, ...]
@@ -49,6 +51,7 @@ class Answer:
     certainty: tuple[Judgement, ...] = ()  # of verbs that nobody configured
     expected: float | None = None  # rows by chance alone; with several parts, at most
     less_sure: tuple[Row, ...] = ()  # not likely enough to be told live; not counted
+    horizon: Horizon | None = None  # where the look at stored vectors ended; None: all was seen
 
     @property
     def missing(self) -> str:
@@ -69,6 +72,7 @@ class Found:
     by_chance: Mapping[UUID, float] = field(default_factory=dict)  # p-values by interaction
     expected: Expected | None = None  # by chance alone
     less_sure: Sequence[Match] = ()
+    horizon: Horizon | None = None
 
 
 def person_label(track: str) -> str:
@@ -94,7 +98,7 @@ def told(question: Question, found: Found) -> Answer:
     if question.form is Form.TIMES and question.answerable:
         found.number = found.total
     asked = question.form in _YES_OR_NO and question.answerable
-    known = not _may_be_chance(question, found)
+    known = _is_known(question, found)
     return Answer(
         rows=_rows(found.matches, columns, found.by_chance),
         columns=columns,
@@ -110,6 +114,7 @@ def told(question: Question, found: Found) -> Answer:
         certainty=found.certainty,
         expected=None if found.expected is None else found.expected.rows,
         less_sure=_rows(found.less_sure, columns, found.by_chance),
+        horizon=found.horizon,
     )
 
 
@@ -122,7 +127,7 @@ def _rows(
     for one in matches:
         chance = by_chance.get(one.interaction.id)
         cells = tuple(_cell(one, column, chance) for column in columns)
-        rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance))
+        rows.append(Row(one.interaction, one.evidence, cells, one.likelihood, chance, one.same))
     return tuple(rows)
 
 
@@ -133,14 +138,21 @@ def _summary(question: Question, found: Found) -> str:
     if found.total and found.expected is not None:
         most = "at most " if question.steps else ""
         parts.append(f"chance alone gives {most}about {found.expected.rows:.2g} there")
-    if not found.complete:
+    if found.horizon is not None:
+        parts.append(str(found.horizon))
+    elif not found.complete:
         parts.append("there is more than was looked at: ask for a shorter time")
     parts += [*found.notes, *map(str, found.certainty)]
     return "; ".join(parts)
 
 
+def _is_known(question: Question, found: Found) -> bool:
+    """Nothing is concluded from what chance gives as well, nor from nothing in a part of it."""
+    return not _may_be_chance(question, found) and (found.complete or found.total > 0)
+
+
 def _may_be_chance(question: Question, found: Found) -> bool:
-    """Nothing is concluded from what was found, all of it by stored vectors alone."""
+    """Chance alone gives what was found, all of it by stored vectors."""
     if found.expected is None or question.steps or not 0 < found.total <= len(found.by_chance):
         return False
     return found.expected.explains(found.total, min(found.by_chance.values()))
@@ -158,7 +170,7 @@ def _short(question: Question, found: Found) -> str:
     told = moments if found.total else "nothing found"
     if form not in _YES_OR_NO:
         return told
-    if _may_be_chance(question, found):
+    if not _is_known(question, found):
         return f"not known: {told}"
     return f"{'yes' if _is_yes(form, found) else 'no'}: {told}"
 

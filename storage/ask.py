@@ -122,8 +122,10 @@ def answer(
     found.notes = (*found.notes, *retrieval.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     if retrieval.by_chance:
-        narrowed: Filters = {**filters, **clause_filters(session, question.clause)}
+        narrowed: Filters = {**matches.filters, **clause_filters(session, question.clause)}
         found.expected = retrieval.expected(question.clause, narrowed)
+    if retrieval.horizon is not None:
+        found.horizon, found.complete = retrieval.horizon, False
     return told(question, found)
 
 

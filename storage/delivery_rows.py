@@ -16,7 +16,7 @@ from storage.alert_tables import AlertRow, AttemptRow, ChannelRow, DeliveryRow, 
 from storage.channels import Channel
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
-_LEASE = timedelta(seconds=90)  # longer than any try takes; after it another may try
+LEASE = timedelta(seconds=90)  # longer than any try takes; after it another may try
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def claim(session: Session, seq: int, *, now: datetime) -> Delivery | None:
     mine = (
         update(row)
         .where(row.seq == seq, row.state == WAITING, row.next_at <= now)
-        .values(next_at=now + _LEASE, tries=row.tries + 1)
+        .values(next_at=now + LEASE, tries=row.tries + 1)
         .returning(row.id, row.alert, row.channel, row.tries, row.test)
     )
     found = session.execute(mine).one_or_none()

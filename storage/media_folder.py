@@ -36,7 +36,9 @@ def note_owner(session: Session, media: Path, *, run: uuid.UUID) -> None:
             raise StorageError(f"{media / _OWNERS}: {error.strerror}") from error
     if len(known) < len(runs):
         logger.warning(
-            "another database has files in %s, too: stray ones are kept, of everybody", media
+            "another database has files in %s, too: stray ones are kept, of everybody, and what "
+            "both have of the same video goes when the first of them deletes it",
+            media,
         )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from storage.chances import Expected, Judgement, judge
 from storage.filters import Filters
+from storage.horizon import Horizon, find_horizon
 from storage.interactions import Interaction
 from storage.null_scores import nulls
 from storage.question import Clause
@@ -51,6 +52,7 @@ class Retrieval:
         self.notes: dict[str, None] = {}  # in order, each once
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
         self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
+        self.horizon: Horizon | None = None  # None: all that was asked about was looked at
         self.complete = True
 
     @property
@@ -104,6 +106,7 @@ class Retrieval:
 
     def _moments(self, asked: Asked, filters: Filters) -> list[Interaction]:
         assert self._how is not None
+        filters = self._within(asked.bundle, filters)
         if self._weaker and self._too_many(asked.bundle, filters):
             return []
         sentences = self._how.sentences(asked.bundle, (*asked.phrases, *asked.contrasts))
@@ -129,6 +132,14 @@ class Retrieval:
             self._note_chance(asked.bundle, phrase, moments)
             found += moments
         return found
+
+    def _within(self, bundle: str, filters: Filters) -> Filters:
+        """The time that is looked at, of a time with more vectors than anybody waits for."""
+        horizon = find_horizon(self._session, bundle, filters)
+        if horizon is None:
+            return filters
+        self.horizon = horizon.and_(self.horizon)
+        return horizon.narrowed(filters)
 
     def _too_many(self, bundle: str, filters: Filters) -> bool:
         """Nobody waits for what is only shown beside the answer."""
@@ -167,7 +178,8 @@ class Retrieval:
         """By chance alone of a clause that was looked for; None: that is not known."""
         found = Expected()
         for asked in self.asked(clause):
-            vectors = count_vectors(self._session, asked.bundle, filters)
+            within = self._within(asked.bundle, filters)
+            vectors = count_vectors(self._session, asked.bundle, within)
             for phrase in asked.phrases:
                 judgement = self.judgements.get((asked.bundle, phrase))
                 if judgement is None or judgement.chance is None:

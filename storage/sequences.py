@@ -9,6 +9,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 
@@ -26,6 +27,7 @@ from storage.told_windows import order_of, slack_of, without_told
 from storage.track_rows import out_of_sight
 
 _PAGE, _OTHERS = 100, 1000  # rows at a time of what is looked for, and of what hangs on it
+_PAUSE = timedelta(seconds=1)  # of a custody that is told in other words
 _MOST_OTHERS = 100_000  # rows that are looked through for what hangs on those looked for
 
 
@@ -36,6 +38,7 @@ class Match:
     interaction: Interaction
     evidence: tuple[Interaction, ...] = ()
     likelihood: float | None = None  # of all that together; None: not looked at
+    same: tuple[uuid.UUID, ...] = ()  # interactions that are this row in other words
 
 
 class _TooMuchError(Exception):
@@ -55,18 +58,32 @@ class _Budget:
 
 
 def each_once(matches: Sequence[Match]) -> list[Match]:
-    """Of those that are the same moment in other words, held and carried, the first: of the same
-    people and things at the same time."""
-    kept: dict[tuple[str, ...], list[Interaction]] = defaultdict(list)
-    found = []
+    """Of those that are the same moment in other words, the first, which knows the others.
+
+    A thing that somebody picks up, holds and carries, and somebody else then holds and carries, is
+    handed over once.
+    """
+    by_tracks: dict[tuple[str, ...], list[list[Match]]] = defaultdict(list)
+    kept: list[list[Match]] = []
     for match in matches:
         parts = (match.interaction, *match.evidence)
-        told = kept[tuple(track for one in parts for track in (one.human_track, one.object_track))]
-        one = match.interaction
-        if all(gap(one, other) for other in told):
-            found.append(match)
-        told.append(one)
-    return found
+        told = by_tracks[tuple(t for one in parts for t in (one.human_track, one.object_track))]
+        mine = next((some for some in told if any(_is_same(match, one) for one in some)), [])
+        if not mine:
+            told.append(mine)
+            kept.append(mine)
+        mine.append(match)
+    return [
+        replace(first, same=tuple(other.interaction.id for other in others))
+        for first, *others in kept
+    ]
+
+
+def _is_same(a: Match, b: Match) -> bool:
+    """Of the same people and things: does the one overlap, or does all that follows coincide?"""
+    if not gap(a.interaction, b.interaction):
+        return True
+    return all(gap(*both) <= _PAUSE for both in zip(a.evidence, b.evidence, strict=True))
 
 
 @dataclass(frozen=True)
@@ -109,7 +126,7 @@ class Matches:
         """`most` rows are looked at, by the page, and told as long as all is looked through that
         may hang on them."""
         self.source, self._question, self._most = source, question, most
-        self._filters: Filters = {**filters, "oldest_first": question.order is Order.FIRST}
+        self.filters: Filters = {**filters, "oldest_first": question.order is Order.FIRST}
         self._all_seen = True
 
     @property
@@ -117,8 +134,8 @@ class Matches:
         return self._all_seen and self.source.retrieval.complete
 
     def __iter__(self) -> Iterator[Match]:
-        camera, seen = self._filters.get("camera"), 0
-        for page in self.source.pages(self._question.clause, self._filters, _PAGE):
+        camera, seen = self.filters.get("camera"), 0
+        for page in self.source.pages(self._question.clause, self.filters, _PAGE):
             if seen >= self._most:
                 self._all_seen = False
                 return

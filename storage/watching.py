@@ -4,6 +4,7 @@ There is no second reading of a question here: it is `storage.ask.answer` over t
 new interaction, of which those rows count in which it has a part.
 """
 
+import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -87,9 +88,9 @@ def settle(session: Session, findings: Findings, *, now: datetime) -> Watched:
     for look, standing, rows, wait in findings.found:
         if look.seq not in mine or standing.id not in locked:
             continue
-        ids = [row.interaction.id for row in rows]
+        ids = [id_ for row in rows for id_ in _ids(row)]
         known = alerted(session, standing=standing.id, interactions=ids)
-        fresh = [row for row in rows if row.interaction.id not in known]
+        fresh = [row for row in rows if known.isdisjoint(_ids(row))]
         if wait and (fresh or not rows):
             due_at = now + wait
             look_again(session, interaction=look.interaction, standing=standing.id, due_at=due_at)
@@ -98,6 +99,11 @@ def settle(session: Session, findings: Findings, *, now: datetime) -> Watched:
             made, reason = _tell(session, standing, row, now)
             alerts, held = alerts + (made and reason is None), held + (made and bool(reason))
     return Watched(len(findings.looks), alerts, held)
+
+
+def _ids(row: Row) -> tuple[uuid.UUID, ...]:
+    """Of the interaction, and of those that are the same in other words: one is told."""
+    return row.interaction.id, *row.same
 
 
 def _tell(session: Session, standing: Standing, row: Row, now: datetime) -> tuple[bool, str | None]:
@@ -140,9 +146,7 @@ def _rows_with(session: Session, question: Question, new: Interaction) -> list[R
         until=new.ended_at + reach,
         limit=_MOST_MATCHES,
     )
-    return [
-        row for row in found.rows if new.id in {one.id for one in (row.interaction, *row.evidence)}
-    ]
+    return [row for row in found.rows if new.id in {*_ids(row), *(one.id for one in row.evidence)}]
 
 
 def _reach(question: Question) -> timedelta:

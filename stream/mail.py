@@ -1,15 +1,20 @@
 """Alerts by e-mail, with the picture of the best moment."""
 
 import smtplib
+import socket
 import ssl
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Literal
 
+from stream.deadline import dialled
 from stream.webhook import SendError
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS, TOTAL_SECONDS = 20.0, 45.0  # of silence; of a whole try
 _MOST_BYTES = 5_000_000  # of a picture; mail servers take little
 
 
@@ -47,11 +52,14 @@ def compose(
 
 def send_mail(message: EmailMessage, server: MailServer) -> str:
     """Returns when the server has taken it; raises `SendError`."""
+    until = time.monotonic() + TOTAL_SECONDS
     try:
-        with _connect(server) as client:
+        with _speaking(server, until) as client:
             if server.user is not None:
                 client.login(server.user, server.password or "")
             client.send_message(message)
+            with suppress(OSError, smtplib.SMTPException):  # whatever is said now, it is taken
+                client.quit()
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
         final = all(code >= 500 for code in codes)
@@ -66,15 +74,31 @@ def send_mail(message: EmailMessage, server: MailServer) -> str:
         final = error.smtp_code >= 500 and not login
         raise SendError(f"{server.host}: {error.smtp_code} {said}", final=final) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise SendError(f"{server.host}: {' '.join(str(error).split())}") from error
+        late = time.monotonic() >= until
+        known = f"no answer within {TOTAL_SECONDS:.0f} s" if late else " ".join(str(error).split())
+        raise SendError(f"{server.host}: {known}") from error
     return f"taken by {server.host}"
 
 
-def _connect(server: MailServer) -> smtplib.SMTP:
+@contextmanager
+def _speaking(server: MailServer, until: float) -> Iterator[smtplib.SMTP]:
+    """A session that breaks at that monotonic time."""
     context = ssl.create_default_context()
-    if server.security == "tls":
-        return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_SECONDS, context=context)
-    client = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
-    if server.security == "starttls":
-        client.starttls(context=context)
-    return client
+    with dialled(server.host, server.port, until, silence=TIMEOUT_SECONDS) as connection:
+        if server.security == "tls":
+            connection = context.wrap_socket(connection, server_hostname=server.host)
+        with closing(connection), closing(_Client(server, connection)) as client:
+            if server.security == "starttls":
+                client.starttls(context=context)
+            yield client
+
+
+class _Client(smtplib.SMTP):
+    """Over a connection that is there, as `SMTP_SSL` is."""
+
+    def __init__(self, server: MailServer, connection: socket.socket) -> None:
+        self._connection = connection
+        super().__init__(server.host, server.port)
+
+    def _get_socket(self, _host: str, _port: int, _timeout: float) -> socket.socket:
+        return self._connection

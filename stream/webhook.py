@@ -9,16 +9,15 @@ import hashlib
 import hmac
 import http.client
 import ipaddress
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from stream.deadline import dialled
 from stream.errors import StreamError
 
 SIGNATURE, KEY = "X-Hoi-Signature", "Idempotency-Key"
@@ -86,16 +85,12 @@ def _connected(
 ) -> Iterator[http.client.HTTPConnection]:
     """A connection that breaks at that monotonic time, however slowly it is answered."""
     host, connection = parts.hostname or "", _unconnected(parts)
-    with ExitStack() as open_things:
-        open_things.callback(connection.close)
-        plain = open_things.enter_context(_dial(host, connection.port, until))
+    with (
+        closing(connection),
+        dialled(host, connection.port, until, silence=TIMEOUT_SECONDS) as plain,
+    ):
         if not link_local:
             _check_peer(str(plain.getpeername()[0]))
-        handle = open_things.enter_context(plain.dup())  # TLS takes the other over
-        end = threading.Timer(until - time.monotonic(), _break, [handle])
-        end.daemon = True
-        end.start()
-        open_things.callback(end.cancel)
         connection.sock = plain
         if parts.scheme == "https":
             context = ssl.create_default_context()
@@ -107,31 +102,6 @@ def _unconnected(parts: SplitResult) -> http.client.HTTPConnection:
     secure = parts.scheme == "https"
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     return kind(parts.hostname or "", parts.port)
-
-
-def _dial(host: str, port: int, until: float) -> socket.socket:
-    """The first of its addresses that answers."""
-    failed: OSError = TimeoutError("timed out")
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for family, kind, protocol, _, address in found:
-        if (left := until - time.monotonic()) <= 0:
-            break
-        made = socket.socket(family, kind, protocol)
-        made.settimeout(min(TIMEOUT_SECONDS, left))
-        try:
-            made.connect(address)
-        except OSError as error:
-            made.close()
-            failed = error
-        else:
-            made.settimeout(TIMEOUT_SECONDS)
-            return made
-    raise failed
-
-
-def _break(connection: socket.socket) -> None:
-    with suppress(OSError):  # it is over already
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _check_peer(address: str) -> None:

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,14 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dashboard import reads
+from dashboard.corrections import Correction
 from dashboard.views.ask import draw_boxes
 from storage.database import Sessions
 from storage.repository import add_interactions
-from tests.test_interactions import make_interaction
+from storage.track_rows import add_tracks
+from storage.tracks import Track
+from storage.zones import local_zone
+from tests.test_interactions import NOON, make_interaction
 
 APP = str(Path(__file__).parents[1] / "dashboard" / "app.py")
 Open = Callable[[str], AppTest]
@@ -183,3 +189,57 @@ def test_what_was_understood_can_be_corrected(open_page: Open, sessions: Session
     assert not app.exception
     assert len(app.dataframe[0].value) == 1
     assert "1 interaction" in text_of(app)
+
+
+def test_times_and_colours_can_be_corrected(open_page: Open, sessions: Sessions) -> None:
+    wears = {"gate:0:3": ("blue", "black"), "gate:0:4": ("green", None)}
+    seen = [
+        Track(
+            id=track, camera="gate", class_name="person", first_seen=NOON, last_seen=NOON,
+            media_start=0.0, media_end=60.0, frames=100, bundle="b", colour=above,
+            lower_colour=below,
+        )
+        for track, (above, below) in wears.items()
+    ]  # fmt: skip
+    with sessions.begin() as session:
+        add_tracks(session, tracks=seen)
+        tracks = {"human_track": "gate:0:3", "object_track": "gate:0:4"}
+        add_interactions(session, interactions=[make_interaction(1, **tracks)])
+    question = "who in a red shirt picked up a red box yesterday"
+    app = open_page(question)
+    assert "Nothing found" in text_of(app)
+    assert app.selectbox(key=f"Wears above {question}").value == "red"
+    day = app.datetime_input(key=f"since {question}").value
+    assert day is not None
+    assert not app.datetime_input(key=f"since {question}").proto.default, "or it cannot be cleared"
+    assert (day.hour, day.minute) == (0, 0)
+    noon = NOON.astimezone(local_zone()).replace(tzinfo=None, second=0, microsecond=0)
+    app.datetime_input(key=f"since {question}").set_value(noon)
+    app.datetime_input(key=f"until {question}").set_value(None)
+    app.selectbox(key=f"Wears above {question}").set_value("blue")
+    app.selectbox(key=f"Wears below {question}").set_value("black")
+    app.selectbox(key=f"Colour of the thing {question}").set_value("green").run()
+    assert not app.exception
+    assert app.dataframe[0].value["who"].tolist() == ["person 3 (gate)"]
+    later = noon + timedelta(minutes=10)
+    app.datetime_input(key=f"since {question}").set_value(later).run()
+    assert "Nothing found" in text_of(app)
+
+
+def test_a_time_that_passes_is_corrected_by_nobody_who_looks_at_it(
+    open_page: Open, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The field shows minutes; "the last ten minutes" begin at a second, and later all the time."""
+    asked = list[Correction | None]()
+    ask = reads.ask
+
+    def note(*given: Any, **named: Any) -> reads.Reply:
+        asked.append(given[6] if len(given) > 6 else None)
+        return ask(*given, **named)
+
+    fill(sessions)
+    monkeypatch.setattr(reads, "ask", note)
+    app = open_page("who picked up what in the last 10 minutes")
+    app.run()
+    assert not app.exception
+    assert asked == [None, None]

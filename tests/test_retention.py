@@ -13,7 +13,7 @@ from storage.database import make_engine, make_sessions, upgrade
 from storage.interactions import Interaction, Phase
 from storage.outbox import Outbox, claim_outbox
 from storage.repository import add_interactions, find_interactions
-from storage.retention import Keeper, Limits, shrink, sweep_orphans
+from storage.retention import Keeper, Limits, prune, shrink, sweep_orphans
 from storage.runs import RunDatabase, RunFacts
 from tests.test_interactions import make_interaction
 
@@ -160,3 +160,22 @@ def test_only_rows_whose_files_free_something_go(
     assert shrink(sessions, tmp_path, media_bytes=1000) == 2
     assert all_of(sessions) == [bare, lost, going_on]
     assert len(files(tmp_path)) == 51
+
+
+def test_in_a_shared_folder_age_takes_what_a_database_s_own_rows_name(
+    tmp_path: Path, sessions: Sessions, other: Sessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An id says camera, tracks, start, bundle and settings: only of the same video are files both
+    databases', and of these the second one is told at its first run."""
+    mine, of_both, theirs = make(1, clip=True), make(2, clip=True), make(3, camera="door")
+    run(sessions, tmp_path)
+    store(sessions, tmp_path, mine, of_both)
+    run(other, tmp_path)
+    store(other, tmp_path, of_both, theirs)
+    assert "of the same video goes when the first of them deletes it" in caplog.text
+    assert prune(sessions, tmp_path, before=NOW) == 2
+    assert all_of(sessions) == []
+    assert all_of(other) == [of_both, theirs], "without its picture"
+    assert files(tmp_path) == {theirs.snapshot}
+    assert prune(other, tmp_path, before=NOW) == 2, "what is gone already is no trouble"
+    assert files(tmp_path) == set()

@@ -64,19 +64,20 @@ class Plans:
         if statement.startswith(("SELECT", "WITH", "DELETE")):
             self._sent.append((statement, parameters))
 
+    def steps(self) -> list[str]:
+        """Of all plans."""
+        explain = "EXPLAIN QUERY PLAN" if self._engine.dialect.name == "sqlite" else "EXPLAIN"
+        with self._engine.connect() as connection:
+            return [
+                str(row[-1])
+                for statement, parameters in self._sent
+                for row in connection.exec_driver_sql(f"{explain} {statement}", parameters)
+            ]
+
     def full_scans(self) -> list[str]:
         """Steps that read all rows of a table in no order."""
-        steps: list[str] = []
-        with self._engine.connect() as connection:
-            for statement, parameters in self._sent:
-                if self._engine.dialect.name == "sqlite":
-                    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-                    found = [str(row[3]) for row in plan]
-                    steps += [s for s in found if re.match(r"SCAN interactions(?! USING)", s)]
-                else:
-                    plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
-                    steps += [str(row[0]) for row in plan if "Seq Scan on interactions" in row[0]]
-        return steps
+        scan = re.compile(r"SCAN interactions(?! USING)|.*Seq Scan on interactions")
+        return [step for step in self.steps() if scan.match(step)]
 
 
 def test_the_plans_see_a_full_scan(engine: Engine) -> None:

@@ -27,8 +27,9 @@ FIELDS = {"question": "q", "camera": "a%7B/+#", "verb": "v", "object": "o"}
 class Slow:
     """A server that sends its answer byte by byte."""
 
-    def __init__(self, answer: bytes, pause: float = 0.0) -> None:
-        self._answer, self._pause = answer, pause
+    def __init__(self, answer: bytes, pause: float = 0.0, *, waits: bool = True) -> None:
+        """`waits`: until it is spoken to."""
+        self._answer, self._pause, self._waits = answer, pause, waits
         self._server = socket.create_server(("127.0.0.1", 0))
         self.place = f"127.0.0.1:{self._server.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -41,7 +42,8 @@ class Slow:
 
     def _tell(self, taken: socket.socket) -> None:
         with suppress(OSError), taken:
-            taken.recv(65_536)
+            if self._waits:
+                taken.recv(65_536)
             for byte in self._answer:
                 taken.send(bytes([byte]))
                 time.sleep(self._pause)

@@ -10,6 +10,7 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from dashboard import reads
+from dashboard.views.correct import correct
 from storage.ask import OpenVerbs
 from storage.certainty import PER_DAY
 from storage.errors import StorageError
@@ -41,7 +42,7 @@ def render(url: str, media: str, known: OpenVerbs | None = None) -> None:
         page = int(st.session_state.get(_page_key(question), 1))
         asked = partial(reads.ask, url, media, question, since, camera, now, page=page)
         reply = asked(per_day=per_day, _open_verbs=known)
-        correction = _correct(url, question, reply.meant)
+        correction = correct(url, question, reply.meant)
         if correction != reply.meant:
             reply = asked(correction, per_day=per_day, _open_verbs=known)
     except StorageError as error:
@@ -91,25 +92,6 @@ def _form(url: str) -> tuple[str, datetime | None, str | None]:
         st.query_params["q"] = question
     since = None if span is None else datetime.now(UTC).replace(second=0, microsecond=0) - span
     return question, since, camera if camera in names else None
-
-
-def _correct(url: str, question: str, meant: reads.Correction) -> reads.Correction:
-    """Fields filled with what was understood; another question fills them anew."""
-    with st.expander("Correct what was understood"):
-        did, what, where = st.columns(3)
-        verbs = sorted({*reads.verb_names(url), *meant.verbs})
-        things = sorted({*reads.object_names(url), *meant.objects})
-        places = sorted({*reads.camera_names(url), *filter(None, [meant.camera])})
-        anywhere = "any camera"
-        chosen = did.multiselect("Did", verbs, list(meant.verbs), key=f"verbs {question}")
-        objects = what.multiselect("What", things, list(meant.objects), key=f"objects {question}")
-        index = 0 if meant.camera is None else 1 + places.index(meant.camera)
-        place = where.selectbox("Where", [anywhere, *places], index, key=f"place {question}")
-    same = set(chosen) == set(meant.verbs) and set(objects) == set(meant.objects)
-    camera = None if place == anywhere else place
-    if same and camera == meant.camera:
-        return meant
-    return reads.Correction(tuple(chosen), tuple(objects), camera)
 
 
 def _take(example: str) -> None:
