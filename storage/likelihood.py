@@ -3,12 +3,13 @@
 What else is told of the same people and things is evidence. The belief at an instant at which a
 thing leaves its place says little about a pick-up: what follows does, the person has the thing.
 So a pick-up is as likely as the custody that it begins, a put-down as the one that it ends, and a
-throw needs one that it ends. And nobody sits or stands on two things at once: these compete.
+throw needs one that it ends. Nobody sits or stands on two things at once, and no two people have
+the same thing in their hands: these compete.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -35,6 +36,7 @@ _SURE = 1 - 1e-6  # no belief is more
 class _Stored:
     """What is looked at of an interaction."""
 
+    verb: str
     human_track: str
     object_track: str
     started_at: datetime
@@ -55,8 +57,8 @@ def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, 
             by_thing[custody.thing].append(custody)
         for one in some:
             beliefs[one.id] = _of_transition(one, by_thing[one.object_track])
-    for some in _batches([one for one in found if one.verb in _UPON]):
-        others = _stored(session, [_upon_meanwhile(one) for one in some])
+    for some in _batches([one for one in found if one.verb in (*_UPON, *HOLDING)]):
+        others = _stored(session, [_meanwhile(one) for one in some])
         for one in some:
             beliefs[one.id] = _share(one, [other for other in others if _rivals(one, other)])
     return beliefs
@@ -87,10 +89,13 @@ def _of_transition(one: Interaction, held: Sequence[Custody[_Stored]]) -> float:
 
 
 def _share(one: Interaction, rivals: Sequence[_Stored]) -> float:
-    """Of one who is on a single thing, or on none of these."""
-    odds = [_odds(rival.peak_score) for rival in rivals]
+    """Of the odds of all of them, of which one at most is true."""
+    odds = defaultdict[tuple[str, str], float](float)
+    for rival in rivals:
+        pair = rival.human_track, rival.object_track
+        odds[pair] = max(odds[pair], _odds(rival.peak_score))
     own = _odds(one.peak_score)
-    return own / (1 + own + sum(odds))
+    return own / (1 + own + sum(odds.values()))
 
 
 def _odds(belief: float) -> float:
@@ -99,20 +104,21 @@ def _odds(belief: float) -> float:
 
 
 def _rivals(one: Interaction, other: _Stored) -> bool:
-    return (
-        (other.human_track, other.bundle) == (one.human_track, one.bundle)
-        and other.object_track != one.object_track
-        and other.started_at < one.ended_at
-        and other.ended_at > one.started_at
-    )
+    """Cannot both be at the best moment of the one?"""
+    person, thing = other.human_track == one.human_track, other.object_track == one.object_track
+    upon = one.verb in _UPON and other.verb in _UPON and person and not thing
+    held = one.verb in HOLDING and other.verb in HOLDING and thing and not person
+    meanwhile = other.started_at <= _best(one) <= other.ended_at
+    return (upon or held) and meanwhile and other.bundle == one.bundle
+
+
+def _best(one: Interaction) -> datetime:
+    return one.started_at + timedelta(seconds=one.peak_at - one.media_start)
 
 
 def _stored(session: Session, wanted: Sequence[ColumnElement[bool]]) -> list[_Stored]:
-    row = InteractionRow
-    columns = row.human_track, row.object_track, row.started_at, row.ended_at, row.peak_score
-    return [
-        _Stored(*one) for one in session.execute(select(*columns, row.bundle).where(or_(*wanted)))
-    ]
+    columns = [getattr(InteractionRow, field.name) for field in fields(_Stored)]
+    return [_Stored(*one) for one in session.execute(select(*columns).where(or_(*wanted)))]
 
 
 def _custody_near(one: Interaction) -> ColumnElement[bool]:
@@ -127,13 +133,14 @@ def _custody_near(one: Interaction) -> ColumnElement[bool]:
     )
 
 
-def _upon_meanwhile(one: Interaction) -> ColumnElement[bool]:
-    row = InteractionRow
+def _meanwhile(one: Interaction) -> ColumnElement[bool]:
+    """What else the person is on, or who else has the thing."""
+    row, upon = InteractionRow, one.verb in _UPON
     return and_(
         row.camera == one.camera,
-        row.verb.in_(_UPON),
-        row.started_at.between(one.started_at - _LONGEST, one.ended_at),
-        row.human_track == one.human_track,
+        row.verb.in_(_UPON if upon else HOLDING),
+        row.started_at.between(_best(one) - _LONGEST, _best(one)),
+        row.human_track == one.human_track if upon else row.object_track == one.object_track,
     )
 
 
