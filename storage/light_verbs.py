@@ -39,7 +39,7 @@ def _acts(
 ) -> tuple[str, ...]:
     """The verbs that the word may stand for, if it is no thing's name."""
     word = reading.words[i]
-    thing = word in objects or word in OBJECT_SYNONYMS
+    thing = word in OBJECT_SYNONYMS or any(word in name.lower().split() for name in objects)
     if i not in reading.free or thing or verb_lemma(word, inflected=False) != word:
         return ()
     named = [verb for verb in verbs if verb.split()[0] == word]
