@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
 from itertools import islice
-from math import prod
 
 from sqlalchemy.orm import Session
 
@@ -21,7 +20,7 @@ from storage.answers import Answer, Found, Row, person_label, told
 from storage.custody import handed_over
 from storage.filters import Filters
 from storage.grammar import understand
-from storage.likelihood import in_colour_above, likelihoods
+from storage.likelihood import judged
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import Retrieval
 from storage.question import AskError, Clause, Form, Order, Question
@@ -34,6 +33,7 @@ from storage.vector_rows import bundles_with_vectors
 
 LESS_SURE = 5  # rows that people are shown, sure or not
 _RANKED = 1000  # rows, the newest, that are looked at to show the likeliest first
+_CANDIDATES = 20  # for "the last", the newest; what lies further back is it too seldom
 _MISNAMED = 0.03  # of three of ten small things another colour is stored, any one of ten
 
 __all__ = [
@@ -110,7 +110,7 @@ def answer(
     if question.order is Order.LONGEST:
         found = _longest(matches)
     elif question.order is not Order.NEWEST:
-        found = _first(matches)
+        found = _first(matches, question.clause)
     elif asked or question.steps or question.exclusions or _counts_tracks(question.form):
         found = _everything(matches, question, limit, offset, asked=asked)
     else:
@@ -140,8 +140,17 @@ def _check_camera(session: Session, camera: str) -> None:
         raise AskError(f"there is no camera {camera!r}; {hint}")
 
 
-def _first(matches: Matches) -> Found:
-    rows = list(islice(matches, 1))
+def _first(matches: Matches, asked: Clause) -> Found:
+    """The one that is most likely it: true itself, and all before it are not."""
+    rows, best, none_before = list[Match](), -1.0, 1.0
+    for match in islice(matches, _CANDIDATES):
+        likely = judged(matches.source.session, [match], asked)[0].likelihood or 0.0
+        if none_before * likely > best:
+            best = none_before * likely
+            rows = [replace(match, likelihood=best)]
+        none_before *= 1 - likely
+        if none_before <= best:  # no later one can be it more likely
+            break
     return Found(rows, len(rows), complete=matches.complete)
 
 
@@ -225,19 +234,5 @@ def _notes(every: Sequence[Match], ranked: Form | None) -> tuple[str, ...]:
 
 def _likeliest_first(session: Session, found: list[Match], asked: Clause) -> list[Match]:
     """The first `_RANKED` by how likely all of them is; the others as they are."""
-    some = found[:_RANKED]
-    ones = {one.id: one for match in some for one in (match.interaction, *match.evidence)}
-    known = likelihoods(session, ones.values())
-    people = {match.interaction.human_track for match in some}
-    meant = dict.fromkeys(people, 1.0)
-    if asked.person_colour is not None:
-        meant = in_colour_above(session, asked.person_colour, people)
-    ranked = [
-        replace(
-            match,
-            likelihood=meant[match.interaction.human_track]
-            * prod(known[one.id] for one in (match.interaction, *match.evidence)),
-        )
-        for match in some
-    ]
+    ranked = judged(session, found[:_RANKED], asked)
     return [*sorted(ranked, key=lambda match: -(match.likelihood or 0.0)), *found[_RANKED:]]

@@ -9,8 +9,9 @@ the same thing in their hands: these compete.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from math import prod
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_, select
@@ -19,6 +20,8 @@ from sqlalchemy.orm import Session
 from storage.custodies import HANDED, Custody, custodies, given, taken
 from storage.custody import HOLDING
 from storage.interactions import PICK_UP, PUT_DOWN, Interaction
+from storage.question import Clause
+from storage.sequences import Match
 from storage.tables import InteractionRow, TrackRow
 from storage.told_windows import ASKED
 
@@ -64,10 +67,30 @@ def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, 
     return beliefs
 
 
-def in_colour_above(session: Session, colour: str, people: Collection[str]) -> dict[str, float]:
-    """How likely each of these tracks, dressed in the colour above or below, is meant by it."""
+def judged(session: Session, found: Sequence[Match], asked: Clause) -> list[Match]:
+    """With how likely each is: all of it happened, and who did it is who was asked for."""
+    known = likelihoods(session, {one.id: one for match in found for one in _parts(match)}.values())
+    meant = _meant(session, {match.interaction.human_track for match in found}, asked)
+    return [
+        replace(
+            match,
+            likelihood=meant[match.interaction.human_track]
+            * prod(known[one.id] for one in _parts(match)),
+        )
+        for match in found
+    ]
+
+
+def _parts(match: Match) -> tuple[Interaction, ...]:
+    return match.interaction, *match.evidence
+
+
+def _meant(session: Session, people: Collection[str], asked: Clause) -> dict[str, float]:
+    """Probabilities by track: "in red" is said of a shirt or of trousers."""
+    if asked.person_colour is None:
+        return dict.fromkeys(people, 1.0)
     row = TrackRow
-    query = select(row.id).where(row.id.in_(sorted(people)), row.colour == colour)
+    query = select(row.id).where(row.id.in_(sorted(people)), row.colour == asked.person_colour)
     above = set(session.scalars(query))
     return {person: 1.0 if person in above else _BELOW for person in people}
 
