@@ -45,7 +45,6 @@ class _Stored:
     started_at: datetime
     ended_at: datetime
     peak_score: float
-    bundle: str
 
 
 def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, float]:
@@ -61,9 +60,13 @@ def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, 
         for one in some:
             beliefs[one.id] = _of_transition(one, by_thing[one.object_track])
     for some in _batches([one for one in found if one.verb in (*_UPON, *HOLDING)]):
-        others = _stored(session, [_meanwhile(one) for one in some])
+        by_track = defaultdict[str, list[_Stored]](list)
+        for other in _stored(session, [_meanwhile(one) for one in some]):
+            by_track[other.human_track].append(other)
+            by_track[other.object_track].append(other)
         for one in some:
-            beliefs[one.id] = _share(one, [other for other in others if _rivals(one, other)])
+            near = by_track[one.human_track if one.verb in _UPON else one.object_track]
+            beliefs[one.id] = _share(one, [other for other in near if _rivals(one, other)])
     return beliefs
 
 
@@ -132,7 +135,7 @@ def _rivals(one: Interaction, other: _Stored) -> bool:
     upon = one.verb in _UPON and other.verb in _UPON and person and not thing
     held = one.verb in HOLDING and other.verb in HOLDING and thing and not person
     meanwhile = other.started_at <= _best(one) <= other.ended_at
-    return (upon or held) and meanwhile and other.bundle == one.bundle
+    return (upon or held) and meanwhile
 
 
 def _best(one: Interaction) -> datetime:
@@ -150,6 +153,7 @@ def _custody_near(one: Interaction) -> ColumnElement[bool]:
     row = InteractionRow
     return and_(
         row.camera == one.camera,
+        row.bundle == one.bundle,
         row.verb.in_(HOLDING),
         row.started_at.between(one.started_at - _LONGEST, until + HANDED),
         row.object_track == one.object_track,
@@ -161,6 +165,7 @@ def _meanwhile(one: Interaction) -> ColumnElement[bool]:
     row, upon = InteractionRow, one.verb in _UPON
     return and_(
         row.camera == one.camera,
+        row.bundle == one.bundle,
         row.verb.in_(_UPON if upon else HOLDING),
         row.started_at.between(_best(one) - _LONGEST, _best(one)),
         row.human_track == one.human_track if upon else row.object_track == one.object_track,
