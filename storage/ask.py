@@ -33,7 +33,6 @@ from storage.vector_rows import bundles_with_vectors
 
 LESS_SURE = 5  # rows that people are shown, sure or not
 _RANKED = 1000  # rows, the newest, that are looked at to show the likeliest first
-_CANDIDATES = 20  # for "the last", the newest; what lies further back is it too seldom
 _MISNAMED = 0.03  # of three of ten small things another colour is stored, any one of ten
 
 __all__ = [
@@ -141,16 +140,7 @@ def _check_camera(session: Session, camera: str) -> None:
 
 
 def _first(matches: Matches, asked: Clause) -> Found:
-    """The one that is most likely it: true itself, and all before it are not."""
-    rows, best, none_before = list[Match](), -1.0, 1.0
-    for match in islice(matches, _CANDIDATES):
-        likely = judged(matches.source.session, [match], asked)[0].likelihood or 0.0
-        if none_before * likely > best:
-            best = none_before * likely
-            rows = [replace(match, likelihood=best)]
-        none_before *= 1 - likely
-        if none_before <= best:  # no later one can be it more likely
-            break
+    rows = judged(matches.source.session, list(islice(matches, 1)), asked)
     return Found(rows, len(rows), complete=matches.complete)
 
 
