@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
 from itertools import islice
-from math import prod
 
 from sqlalchemy.orm import Session
 
@@ -21,10 +20,10 @@ from storage.answers import Answer, Found, Row, person_label, told
 from storage.custody import handed_over
 from storage.filters import Filters
 from storage.grammar import understand
-from storage.likelihood import likelihoods
+from storage.likelihood import judged
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import Retrieval
-from storage.question import AskError, Form, Order, Question
+from storage.question import AskError, Clause, Form, Order, Question
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
 from storage.sequences import Match, Matches, Source, clause_filters, each_once
 from storage.speech import OpenVerbs
@@ -110,7 +109,7 @@ def answer(
     if question.order is Order.LONGEST:
         found = _longest(matches)
     elif question.order is not Order.NEWEST:
-        found = _first(matches)
+        found = _first(matches, question.clause)
     elif asked or question.steps or question.exclusions or _counts_tracks(question.form):
         found = _everything(matches, question, limit, offset, asked=asked)
     else:
@@ -142,8 +141,8 @@ def _check_camera(session: Session, camera: str) -> None:
         raise AskError(f"there is no camera {camera!r}; {hint}")
 
 
-def _first(matches: Matches) -> Found:
-    rows = list(islice(matches, 1))
+def _first(matches: Matches, asked: Clause) -> Found:
+    rows = judged(matches.source.session, list(islice(matches, 1)), asked)
     return Found(rows, len(rows), complete=matches.complete)
 
 
@@ -163,7 +162,7 @@ def _everything(
     every = list(matches)  # no more than MOST_COUNTED
     if asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
-    every = _likeliest_first(matches.source.session, every)
+    every = _likeliest_first(matches.source.session, every, question.clause)
     if handed_over() in question.steps:
         every = each_once(every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
@@ -188,13 +187,13 @@ def _less_sure(source: Source, question: Question, filters: Filters, found: Foun
         for match in others(question)
         if any(one.config == ASKED for one in (match.interaction, *match.evidence))
     ]
-    ranked = _likeliest_first(source.session, doubtful)
+    ranked = _likeliest_first(source.session, doubtful, question.clause)
     if question.clause.thing_colour is not None:
         known |= {match.interaction.id for match in ranked}
         any_colour = replace(question, clause=replace(question.clause, thing_colour=None))
         ranked += [
             replace(match, likelihood=_MISNAMED * (match.likelihood or 0.0))
-            for match in _likeliest_first(source.session, others(any_colour))
+            for match in _likeliest_first(source.session, others(any_colour), any_colour.clause)
         ]
     return sorted(ranked, key=lambda match: -(match.likelihood or 0.0))
 
@@ -209,7 +208,7 @@ def _listed(
     rows = find_interactions(session, **narrowed, limit=most, offset=first)
     total = count_interactions(session, most=MOST_COUNTED + 1, **narrowed)
     found = [Match(one) for one in rows]
-    every = found if first else _likeliest_first(session, found)
+    every = found if first else _likeliest_first(session, found, question.clause)
     ranked = question.form if total > _RANKED else None
     return Found(every[offset - first :][:limit], total, notes=_notes(every, ranked))
 
@@ -225,15 +224,7 @@ def _notes(every: Sequence[Match], ranked: Form | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _likeliest_first(session: Session, found: list[Match]) -> list[Match]:
+def _likeliest_first(session: Session, found: list[Match], asked: Clause) -> list[Match]:
     """The first `_RANKED` by how likely all of them is; the others as they are."""
-    some = found[:_RANKED]
-    ones = {one.id: one for match in some for one in (match.interaction, *match.evidence)}
-    known = likelihoods(session, ones.values())
-    ranked = [
-        replace(
-            match, likelihood=prod(known[one.id] for one in (match.interaction, *match.evidence))
-        )
-        for match in some
-    ]
+    ranked = judged(session, found[:_RANKED], asked)
     return [*sorted(ranked, key=lambda match: -(match.likelihood or 0.0)), *found[_RANKED:]]

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from storage.attributes import read_dress, read_thing_colour
+from storage.light_verbs import read_light_verbs
 from storage.locations import leave_places
 from storage.open_reading import read_open_verbs
 from storage.question import Clause
@@ -28,6 +29,7 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     part = reading.part(start, end)
     human, person = _read_person(part)
     dress = read_dress(part)
+    read_light_verbs(part, names.verbs, names.objects)
     read_verbs(part, names.verbs)
     read_objects(part, names.objects)
     thing_colour = read_thing_colour(part)

@@ -6,13 +6,14 @@ is held, then stands there and is in nobody's hands, and was not thrown, was put
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from storage.custodies import HANDED, Custody, custodies, given, taken
 from storage.custody import HOLDING
 from storage.filters import Filters
 from storage.interactions import PICK_UP, PUT_DOWN, Interaction, Kind, interaction_id
@@ -24,8 +25,6 @@ from storage.told_windows import ASKED
 IMPLIED = 0.5  # share of the custody's belief: about every other one is true
 _MOST = 1000  # custodies that are looked at, the newest
 _SEEN = timedelta(seconds=0.5)  # for so long it stood there before or after
-_PAUSE = timedelta(seconds=1)  # in hands all the same
-_HANDED = timedelta(seconds=3)  # from another's custody or a throw: it came from there, or went
 
 _ANYBODY: Filters = {
     "human": None,
@@ -35,24 +34,7 @@ _ANYBODY: Filters = {
     "lower_colour": None,
 }
 
-Pair = tuple[str, str]  # tracks of person and thing
 Lives = dict[str, tuple[datetime, datetime]]  # of tracks: first and last seen
-
-
-@dataclass
-class _Custody:
-    """Rows of one pair without a longer pause, oldest first."""
-
-    rows: list[Interaction]
-    until: datetime
-
-    @property
-    def since(self) -> datetime:
-        return self.rows[0].started_at
-
-    @property
-    def belief(self) -> float:
-        return max(one.peak_score for one in self.rows)
 
 
 def implied(session: Session, verbs: Sequence[str], filters: Filters) -> list[Interaction]:
@@ -61,23 +43,24 @@ def implied(session: Session, verbs: Sequence[str], filters: Filters) -> list[In
     if not wanted:
         return []
     asked, rows = _rows(session, filters)
-    held = list(_custodies([one for one in rows if one.verb in HOLDING]))
+    held = list(custodies([one for one in rows if one.verb in HOLDING]))
     let_fly = [one for one in rows if one.verb not in HOLDING]
-    lives = _lives(session, {one.rows[0].object_track for one in held})
-    others = defaultdict[str, list[_Custody]](list)
+    lives = _lives(session, {one.thing for one in held})
+    others = defaultdict[str, list[Custody[Interaction]]](list)
     for custody in held:
-        others[custody.rows[0].object_track].append(custody)
+        others[custody.thing].append(custody)
     found = []
     for custody in held:
-        thing = custody.rows[0].object_track
+        thing = custody.thing
         if thing not in lives or asked.isdisjoint(one.id for one in custody.rows):
             continue
         first, last = lives[thing]
-        near = [one for one in others[thing] if _person(one) != _person(custody)]
+        near = [one for one in others[thing] if one.person != custody.person]
         flown = [one for one in let_fly if one.object_track == thing]
-        if PICK_UP in wanted and first + _SEEN <= custody.since and not _given(custody, near):
+        if PICK_UP in wanted and first + _SEEN <= custody.since and not given(custody, near):
             found.append(_told(PICK_UP, custody.rows[0], custody.since, custody.belief))
-        if PUT_DOWN in wanted and last - _SEEN >= custody.until and not _gone(custody, near, flown):
+        gone = taken(custody, near) or _flew(custody, flown)
+        if PUT_DOWN in wanted and last - _SEEN >= custody.until and not gone:
             found.append(_told(PUT_DOWN, custody.rows[-1], custody.until, custody.belief))
     since, until = filters.get("since") or EARLIEST, filters.get("until") or LATEST
     return [one for one in found if since <= one.started_at <= until]
@@ -99,43 +82,15 @@ def _rows(session: Session, filters: Filters) -> tuple[set[uuid.UUID], list[Inte
 
 
 def _before(time: datetime) -> datetime:
-    return max(time, EARLIEST) - _HANDED
+    return max(time, EARLIEST) - HANDED
 
 
 def _after(time: datetime) -> datetime:
-    return min(time, LATEST) + _HANDED
+    return min(time, LATEST) + HANDED
 
 
-def _custodies(rows: Sequence[Interaction]) -> Iterator[_Custody]:
-    by_pair = defaultdict[Pair, list[Interaction]](list)
-    for one in sorted(rows, key=lambda one: one.started_at):
-        by_pair[one.human_track, one.object_track].append(one)
-    for mine in by_pair.values():
-        custody = _Custody(mine[:1], mine[0].ended_at)
-        for one in mine[1:]:
-            if one.started_at - custody.until > _PAUSE:
-                yield custody
-                custody = _Custody([], one.ended_at)
-            custody.rows.append(one)
-            custody.until = max(custody.until, one.ended_at)
-        yield custody
-
-
-def _person(custody: _Custody) -> str:
-    return custody.rows[0].human_track
-
-
-def _given(custody: _Custody, others: Sequence[_Custody]) -> bool:
-    """Did somebody else have it just before?"""
-    return any(one.since < custody.since and custody.since - one.until <= _HANDED for one in others)
-
-
-def _gone(custody: _Custody, others: Sequence[_Custody], let_fly: Sequence[Interaction]) -> bool:
-    """Does somebody else have it right after, or did it fly?"""
-    taken = any(
-        one.until > custody.until and one.since - custody.until <= _HANDED for one in others
-    )
-    return taken or any(abs(one.started_at - custody.until) <= _HANDED for one in let_fly)
+def _flew(custody: Custody[Interaction], let_fly: Sequence[Interaction]) -> bool:
+    return any(abs(one.started_at - custody.until) <= HANDED for one in let_fly)
 
 
 def _lives(session: Session, tracks: set[str]) -> Lives:

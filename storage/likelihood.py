@@ -1,66 +1,179 @@
 """How likely it is that what is told did happen: what order rows of an answer have.
 
-The belief at an instant at which a thing leaves its place says little about a pick-up: what follows
-does, the person has the thing. So a pick-up is as likely as the custody that it begins, a put-down
-as the one that it ends.
+What else is told of the same people and things is evidence. The belief at an instant at which a
+thing leaves its place says little about a pick-up: what follows does, the person has the thing.
+So a pick-up is as likely as the custody that it begins, a put-down as the one that it ends, and a
+throw needs one that it ends. Nobody sits or stands on two things at once, and no two people have
+the same thing in their hands: these compete.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from math import prod
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
+from storage.custodies import HANDED, Custody, custodies, given, taken
 from storage.custody import HOLDING
-from storage.interactions import PICK_UP, Interaction
-from storage.speech import MOTION
-from storage.tables import InteractionRow
+from storage.interactions import PICK_UP, PUT_DOWN, Interaction
+from storage.question import Clause
+from storage.sequences import Match
+from storage.tables import InteractionRow, TrackRow
 from storage.told_windows import ASKED
 
+_THROW = "throw"
+_UPON = ("lie on", "ride", "sit on", "stand on")  # one is on one thing at a time
 _NEAR, _FAR = timedelta(seconds=0.5), timedelta(seconds=2)  # from a transition to its custody
-_LONGEST = timedelta(minutes=10)  # that a thing is held before it is put down
-_AT_ONCE = 100  # transitions in one query
+_LONGEST = timedelta(minutes=10)  # that a thing is held before it is put down, or sat on
+_AT_ONCE = 100  # interactions in one query
 _ALONE = 0.3  # belief in a transition without such custody: as often a box that jumps
+_BELOW = 0.5  # "in red" is said of the trunk at least twice as often as of the legs
+_SURE = 1 - 1e-6  # no belief is more
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What is looked at of an interaction."""
+
+    verb: str
+    human_track: str
+    object_track: str
+    started_at: datetime
+    ended_at: datetime
+    peak_score: float
 
 
 def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, float]:
     """Probabilities by id."""
-    moved = {one.id: one for one in found if one.verb in MOTION and one.config != ASKED}
-    row, beliefs = InteractionRow, dict.fromkeys(moved, _ALONE)
-    for some in _batches(list(moved.values())):
-        pair = row.human_track, row.object_track
-        query = select(*pair, row.started_at, row.ended_at, row.peak_score)
-        held = session.execute(query.where(or_(*map(_custody_near, some)))).all()
+    beliefs = {one.id: one.peak_score for one in found}
+    moved = [
+        one for one in found if one.verb in (PICK_UP, PUT_DOWN, _THROW) and one.config != ASKED
+    ]
+    for some in _batches(moved):
+        by_thing = defaultdict[str, list[Custody[_Stored]]](list)
+        for custody in custodies(_stored(session, [_custody_near(one) for one in some])):
+            by_thing[custody.thing].append(custody)
         for one in some:
-            since, until = _near(one)
-            near = (
-                other.peak_score
-                for other in held
-                if (other.human_track, other.object_track) == (one.human_track, one.object_track)
-                and since <= (other.started_at if one.verb == PICK_UP else other.ended_at) <= until
-            )
-            beliefs[one.id] = max(near, default=_ALONE)
-    return {one.id: beliefs.get(one.id, one.peak_score) for one in found}
+            beliefs[one.id] = _of_transition(one, by_thing[one.object_track])
+    for some in _batches([one for one in found if one.verb in (*_UPON, *HOLDING)]):
+        by_track = defaultdict[str, list[_Stored]](list)
+        for other in _stored(session, [_meanwhile(one) for one in some]):
+            by_track[other.human_track].append(other)
+            by_track[other.object_track].append(other)
+        for one in some:
+            near = by_track[one.human_track if one.verb in _UPON else one.object_track]
+            beliefs[one.id] = _share(one, [other for other in near if _rivals(one, other)])
+    return beliefs
+
+
+def judged(session: Session, found: Sequence[Match], asked: Clause) -> list[Match]:
+    """With how likely each is: all of it happened, and who did it is who was asked for."""
+    known = likelihoods(session, {one.id: one for match in found for one in _parts(match)}.values())
+    meant = _meant(session, {match.interaction.human_track for match in found}, asked)
+    return [
+        replace(
+            match,
+            likelihood=meant[match.interaction.human_track]
+            * prod(known[one.id] for one in _parts(match)),
+        )
+        for match in found
+    ]
+
+
+def _parts(match: Match) -> tuple[Interaction, ...]:
+    return match.interaction, *match.evidence
+
+
+def _meant(session: Session, people: Collection[str], asked: Clause) -> dict[str, float]:
+    """Probabilities by track: "in red" is said of a shirt or of trousers."""
+    if asked.person_colour is None:
+        return dict.fromkeys(people, 1.0)
+    row = TrackRow
+    query = select(row.id).where(row.id.in_(sorted(people)), row.colour == asked.person_colour)
+    above = set(session.scalars(query))
+    return {person: 1.0 if person in above else _BELOW for person in people}
+
+
+def _of_transition(one: Interaction, held: Sequence[Custody[_Stored]]) -> float:
+    """Who has it next to one who had it before was handed it; in hands before and after, it was
+    jolted."""
+    since, until = _near(one)
+    mine = [custody for custody in held if custody.person == one.human_track]
+    others = [custody for custody in held if custody.person != one.human_track]
+    if one.verb == PICK_UP:
+        fits = [c for c in mine if since <= c.since <= until and not given(c, others)]
+    else:
+        caught = one.verb == _THROW  # then another may have it
+        ends = [c for c in mine if since <= c.until <= until]
+        fits = [c for c in ends if caught or not taken(c, others)]
+    belief = max((custody.belief for custody in fits), default=_ALONE)
+    return belief * one.peak_score if one.verb == _THROW else belief
+
+
+def _share(one: Interaction, rivals: Sequence[_Stored]) -> float:
+    """Of the odds of all of them, of which one at most is true."""
+    odds = defaultdict[tuple[str, str], float](float)
+    for rival in rivals:
+        pair = rival.human_track, rival.object_track
+        odds[pair] = max(odds[pair], _odds(rival.peak_score))
+    own = _odds(one.peak_score)
+    return own / (1 + own + sum(odds.values()))
+
+
+def _odds(belief: float) -> float:
+    belief = min(belief, _SURE)
+    return belief / (1 - belief)
+
+
+def _rivals(one: Interaction, other: _Stored) -> bool:
+    """Cannot both be at the best moment of the one?"""
+    person, thing = other.human_track == one.human_track, other.object_track == one.object_track
+    upon = one.verb in _UPON and other.verb in _UPON and person and not thing
+    held = one.verb in HOLDING and other.verb in HOLDING and thing and not person
+    meanwhile = other.started_at <= _best(one) <= other.ended_at
+    return (upon or held) and meanwhile
+
+
+def _best(one: Interaction) -> datetime:
+    return one.started_at + timedelta(seconds=one.peak_at - one.media_start)
+
+
+def _stored(session: Session, wanted: Sequence[ColumnElement[bool]]) -> list[_Stored]:
+    columns = [getattr(InteractionRow, field.name) for field in fields(_Stored)]
+    return [_Stored(*one) for one in session.execute(select(*columns).where(or_(*wanted)))]
 
 
 def _custody_near(one: Interaction) -> ColumnElement[bool]:
-    since, until = _near(one)
+    """Anybody's of the thing, about then."""
+    _, until = _near(one)
     row = InteractionRow
     return and_(
         row.camera == one.camera,
+        row.bundle == one.bundle,
         row.verb.in_(HOLDING),
-        row.started_at.between(since - _LONGEST, until),
-        row.human_track == one.human_track,
+        row.started_at.between(one.started_at - _LONGEST, until + HANDED),
         row.object_track == one.object_track,
     )
 
 
-def _near(one: Interaction) -> tuple[datetime, datetime]:
-    """When the custody begins that a pick-up begins, or ends that a put-down ends.
+def _meanwhile(one: Interaction) -> ColumnElement[bool]:
+    """What else the person is on, or who else has the thing."""
+    row, upon = InteractionRow, one.verb in _UPON
+    return and_(
+        row.camera == one.camera,
+        row.bundle == one.bundle,
+        row.verb.in_(_UPON if upon else HOLDING),
+        row.started_at.between(_best(one) - _LONGEST, _best(one)),
+        row.human_track == one.human_track if upon else row.object_track == one.object_track,
+    )
 
-    One that goes on before and after, too, says that the thing was jolted in the hand.
-    """
+
+def _near(one: Interaction) -> tuple[datetime, datetime]:
+    """When the custody begins that a pick-up begins, or ends that another one ends."""
     before, after = (_NEAR, _FAR) if one.verb == PICK_UP else (_FAR, _NEAR)
     return one.started_at - before, one.started_at + after
 

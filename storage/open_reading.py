@@ -53,7 +53,10 @@ def _inflected(reading: Reading, i: int) -> bool:
 def _is_verb(reading: Reading, i: int, start: int, *, joined: bool) -> bool:
     """Is it told who does it, or that it is done, just before? Most nouns are verbs, too."""
     word, before = reading.words[i], reading.before(i)
-    if word in LEAVE | HAND | OPERATORS | COLOURS | PEOPLE or base_forms(word) & ANY_VERB:
+    if (
+        word in LEAVE | HAND | OPERATORS | COLOURS | PEOPLE | PARTICLES
+        or base_forms(word) & ANY_VERB
+    ):
         return False
     if i == start or joined:
         return True

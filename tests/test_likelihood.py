@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage.ask import answer, understand_stored
-from storage.interactions import Interaction
+from storage.interactions import Interaction, Kind
 from storage.repository import add_interactions
+from storage.track_rows import add_tracks
+from storage.tracks import Track
 from tests.test_interactions import NOON, make_interaction
 
 HOUR = timedelta(hours=1)
@@ -65,6 +67,84 @@ def test_a_thing_that_is_jolted_in_the_hand_was_hardly_picked_up_then(
         ((_, likely),) = ask(sessions, question)
         assert likely is not None
         assert likely < 0.5
+
+
+def test_what_was_handed_over_was_neither_picked_up_nor_put_down(
+    sessions: sessionmaker[Session],
+) -> None:
+    first = make_interaction(0, verb="hold", human_track="gate:0:9", peak_score=0.98)
+    then = make_interaction(2.5, verb="hold", peak_score=0.98)
+    moments = make_interaction(2.5), make_interaction(2.5, verb="put down", human_track="gate:0:9")
+    store(sessions, first, then, *moments)
+    for question in ("who picked up a box", "who put down a box"):
+        ((_, likely),) = ask(sessions, question)
+        assert likely is not None
+        assert likely < 0.5
+
+
+def test_who_still_has_a_thing_has_not_thrown_it(sessions: sessionmaker[Session]) -> None:
+    changes = {"verb": "throw", "kind": Kind.MOMENT, "peak_score": 0.9}
+    threw = make_interaction(2, human_track="gate:0:1", **changes)
+    drank = make_interaction(2, human_track="gate:0:2", **changes)
+    held = [
+        make_interaction(0, verb="hold", human_track=one.human_track, object_track="gate:0:7")
+        for one in (threw, drank)
+    ]
+    on = make_interaction(1, verb="drink with", human_track="gate:0:2")
+    on = replace(on, ended_at=on.started_at + timedelta(seconds=9))
+    store(sessions, threw, drank, *held, on)
+    (first, _), (second, likely) = ask(sessions, "who threw a box")
+    assert (first, second) == (threw, drank)
+    assert likely is not None
+    assert likely < 0.5
+
+
+def test_one_sits_on_one_thing_at_a_time(sessions: sessionmaker[Session]) -> None:
+    on_chair = make_interaction(0, verb="sit on", object_class="chair", peak_score=0.98)
+    on_bench = make_interaction(
+        0, verb="sit on", object_class="bench", object_track="gate:0:8", peak_score=0.9
+    )
+    alone = make_interaction(
+        600, verb="sit on", object_class="bench", object_track="gate:0:8", peak_score=0.6
+    )
+    store(sessions, on_chair, on_bench, alone)
+    (first, likely), (second, less) = ask(sessions, "who sat on a bench")
+    assert (first, second) == (alone, on_bench)
+    assert likely == pytest.approx(0.6)
+    assert less == pytest.approx(9 / (1 + 9 + 49))
+    ((_, sure),) = ask(sessions, "who sat on a chair")
+    assert sure == pytest.approx(49 / (1 + 9 + 49))
+
+
+def test_one_thing_is_in_one_person_s_hands(sessions: sessionmaker[Session]) -> None:
+    mine = make_interaction(0, verb="hold", peak_score=0.98)
+    carried = make_interaction(0, verb="carry", peak_score=0.98)
+    near = make_interaction(0, verb="hold", human_track="gate:0:9", peak_score=0.9)
+    store(sessions, mine, carried, near)
+    (first, _), (second, likely) = ask(sessions, "who held a box")
+    assert (first, second) == (mine, near)
+    assert likely == pytest.approx(9 / (1 + 9 + 49)), "held and carried by one are one rival"
+
+
+def test_the_last_is_as_likely_as_in_any_other_answer(sessions: sessionmaker[Session]) -> None:
+    held = make_interaction(1, verb="hold", peak_score=0.97)
+    store(sessions, picked := make_interaction(0, peak_score=0.5), held)
+    assert ask(sessions, "who picked up a box last") == [(picked, 0.97)]
+
+
+def test_in_red_means_the_shirt_first(sessions: sessionmaker[Session]) -> None:
+    kicks = [
+        make_interaction(10 * n, verb="kick", human_track=f"gate:0:{n}", peak_score=0.8 + n / 10)
+        for n in range(2)
+    ]
+    seen = (NOON, NOON + HOUR, 0.0, 1.0, 9, "b")
+    shirt = Track("gate:0:0", "gate", "person", *seen, "red", "blue")
+    trousers = Track("gate:0:1", "gate", "person", *seen, "blue", "red")
+    store(sessions, *kicks)
+    with sessions.begin() as session:
+        add_tracks(session, tracks=[shirt, trousers])
+    assert [one for one, _ in ask(sessions, "who in red kicked a box")] == kicks
+    assert [one for one, _ in ask(sessions, "who in red trousers kicked a box")] == kicks[1:]
 
 
 def test_two_things_together_are_less_likely_than_each(sessions: sessionmaker[Session]) -> None:

@@ -302,6 +302,44 @@ def test_words_between_a_verb_and_its_preposition_change_nothing() -> None:
     assert ask("who drank out of a bottle").clause == ask("who drank from a bottle").clause
 
 
+@pytest.mark.parametrize(
+    ("question", "plainly"),
+    [
+        ("who took a seat on the bench", "who sat on the bench"),
+        ("did anyone have a drink from a bottle", "did anyone drink from a bottle"),
+        ("who gave the red box a kick", "who kicked the red box"),
+        ("who gave a push to the box", "who pushed the box"),
+        ("who got hold of a cup", "who held a cup"),
+    ],
+)
+def test_an_act_told_by_a_noun_is_its_verb(question: str, plainly: str) -> None:
+    asked = ask(question)
+    assert asked.answerable, asked.not_understood
+    assert set(asked.clause.verbs) == set(ask(plainly).clause.verbs)
+    assert asked.clause.thing == ask(plainly).clause.thing
+
+
+@pytest.mark.parametrize(
+    ("question", "verbs"),
+    [
+        ("who took a phone from a person", {"pick up"}),
+        ("who gave a cup to another person", {"carry", "hold", "pick up"}),
+        ("who had a cup", {"hold", "carry"}),
+        ("who took a box", {"pick up"}),
+    ],
+)
+def test_a_thing_that_could_be_an_act_is_a_thing(question: str, verbs: set[str]) -> None:
+    assert set(ask(question).clause.verbs) == verbs
+
+
+def test_over_alone_is_no_verb_of_the_dictionary() -> None:
+    given = understand(
+        "who handed a book over", verbs=["hold"], objects=["book"], cameras=[], open_verbs=True
+    )
+    assert given.clause.phrases == ()
+    assert given.steps == ask("who handed a book over").steps != ()
+
+
 def test_a_coloured_thing_is_no_verb() -> None:
     asked = understand(
         "did anybody hold a brown phone", verbs=["hold", "talk on"], objects=["phone"], cameras=[]
