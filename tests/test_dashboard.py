@@ -184,9 +184,11 @@ def test_what_was_understood_can_be_corrected(open_page: Open, sessions: Session
     app = open_page(question)
     assert "Not understood: flurb" in text_of(app)
     assert not app.dataframe
+    assert "Understood: picked up: pick up" in text_of(app)
     assert app.multiselect(key=f"verbs {question}").value == ["pick up"]
     app.multiselect(key=f"objects {question}").set_value(["bottle"]).run()
     assert not app.exception
+    assert "Understood, before it was corrected: picked up: pick up" in text_of(app)
     assert len(app.dataframe[0].value) == 1
     assert "1 interaction" in text_of(app)
 

@@ -42,14 +42,15 @@ def render(url: str, media: str, known: OpenVerbs | None = None) -> None:
         page = int(st.session_state.get(_page_key(question), 1))
         asked = partial(reads.ask, url, media, question, since, camera, now, page=page)
         reply = asked(per_day=per_day, _open_verbs=known)
-        correction = correct(url, question, reply.meant)
-        if correction != reply.meant:
+        meant = reply.meant
+        correction = correct(url, question, meant)
+        if correction != meant:
             reply = asked(correction, per_day=per_day, _open_verbs=known)
     except StorageError as error:
         st.error(str(error))
         return
     show_certainty(reply.certainty)
-    _show(reply)
+    _show(reply, corrected=correction != meant)
     _turn_pages(question, reply)
 
 
@@ -117,9 +118,10 @@ def _welcome(url: str) -> None:
         st.caption("Ask in plain words; who, what, when and where become columns.")
 
 
-def _show(reply: reads.Reply) -> None:
+def _show(reply: reads.Reply, *, corrected: bool) -> None:
     if reply.understood:
-        st.caption("Understood: " + " · ".join(reply.understood))
+        said = "Understood, before it was corrected: " if corrected else "Understood: "
+        st.caption(said + " · ".join(reply.understood))
     if reply.missing:
         st.warning(reply.missing[:1].upper() + reply.missing[1:])
     if not reply.answerable:
