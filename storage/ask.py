@@ -17,7 +17,7 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from storage.answers import Answer, Found, Row, person_label, told
-from storage.custody import handed_over
+from storage.custody import is_handed_over
 from storage.filters import Filters
 from storage.grammar import understand
 from storage.likelihood import judged
@@ -163,7 +163,7 @@ def _everything(
     if asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
     every = _likeliest_first(matches.source.session, every, question.clause)
-    if handed_over() in question.steps:
+    if is_handed_over(question.steps):
         every = each_once(every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
     found.notes = _notes(every, None if asked or len(every) <= _RANKED else question.form)

@@ -91,8 +91,7 @@ def _read_first(reading: Reading, first: Segment, names: Names) -> tuple[Clause,
     clause = read_clause(reading, first.start, first.end, names)
     if clause.does:
         return clause, []
-    verbs, steps = read_custody(reading, first.start, first.end)
-    return replace(clause, verbs=verbs), steps
+    return read_custody(reading, first.start, first.end, clause)
 
 
 def _excluding(

@@ -51,6 +51,12 @@ def test_it_is_told_once_whatever_else_is_known_of_it(both: Sessions) -> None:
     assert see(both, taken, HANDED[4]) == [alert]
 
 
+def test_who_was_handed_it_is_told_once_too(both: Sessions) -> None:
+    stand(both, "who was handed the box")
+    (alert,) = see(both, *HANDED)
+    assert about([alert])[0] in {str(one.id) for one in HANDED if one.human_track == TAKER}
+
+
 def test_it_is_told_again_when_it_happens_again(both: Sessions) -> None:
     stand(both, "who handed the box to whom")
     back = custody(7, "hold", GIVER, 10, 12)

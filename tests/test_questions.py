@@ -1,12 +1,13 @@
 """Questions with times, colours, several parts and counts become typed filters."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from storage.ask import understand
-from storage.question import AskError, Bound, Form, Order, Question, Relation
+from storage.question import AskError, Bound, Clause, Form, Order, Question, Relation
 
 VERBS = ("pick up", "put down", "hold", "carry", "sit on", "kick", "drink with")
 OBJECTS = ("box", "cup", "bottle", "backpack", "suitcase", "bench")
@@ -112,6 +113,36 @@ def test_parts_hang_together(
     assert step.negated == bool(negated)
     assert (step.person, step.thing) == (Bound(person), Bound(thing))
     assert step.within == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("question", "relation", "had", "other"),
+    [
+        ("who handed a cup to someone in red", "then", Clause(), Clause(person_colour="red")),
+        ("did anyone hand person 3 a cup", "then", Clause(), Clause(person=3)),
+        ("who was handed a cup", "after", Clause(), Clause()),
+        ("who got handed a cup", "after", Clause(), Clause()),
+        ("which cup was handed over by person 3", "then", Clause(person=3), Clause()),
+        ("which cup was passed to person 3", "then", Clause(), Clause(person=3)),
+        (
+            *("who in blue handed a cup to someone in a red shirt", "then"),
+            *(Clause(person_colour="blue"), Clause(upper_colour="red")),
+        ),
+        (
+            *("who in blue was given a cup by person 3", "after"),
+            *(Clause(person_colour="blue"), Clause(person=3)),
+        ),
+    ],
+)
+def test_who_hands_it_over_and_who_gets_it_are_told_apart(
+    question: str, relation: str, had: Clause, other: Clause
+) -> None:
+    asked = ask(question)
+    assert asked.answerable, asked.not_understood
+    (step,) = asked.steps
+    assert (step.relation, step.person, step.thing) == (Relation(relation), Bound.OTHER, Bound.SAME)
+    assert asked.clause == replace(had, verbs=asked.clause.verbs, objects=("cup",))
+    assert step.clause == replace(other, verbs=asked.clause.verbs)
 
 
 def test_negation_order_and_counts() -> None:
