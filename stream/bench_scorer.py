@@ -22,9 +22,7 @@ class Speed:
     batch: int
     naive: float
     ours: float
-    network: (
-        float  # of ours, the network: from pixels on the device and packed boxes to pair vectors
-    )
+    network: float  # of ours, from pixels on the device and packed boxes to pair vectors
     encoder: float  # CLIP's image tower alone, at this batch, from the same pixels
     error: float  # largest difference of a probability
 

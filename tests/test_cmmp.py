@@ -4,6 +4,8 @@ import copy
 import json
 from dataclasses import astuple, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from models.cmmp import graphs
 from models.cmmp.adapters import Adapter
 from models.cmmp.checkpoint import (
     TOKENS,
@@ -25,12 +28,12 @@ from models.cmmp.checkpoint import (
     official_name,
     read_state,
 )
-from models.cmmp.graphs import GraphedNetwork
+from models.cmmp.graphs import GraphedNetwork, _Captured
 from models.cmmp.instances import Instances, choose_instances, pair_indices
 from models.cmmp.network import CMMP, CMMPConfig
 from models.cmmp.prompts import load_sentences, prompt_tokens, tokenizer
 from models.cmmp.regions import region_means
-from models.cmmp.rounds import Size, measure_round, pack_round, pair_rows
+from models.cmmp.rounds import Round, Size, measure_round, pack_round, pair_rows
 from models.errors import ModelError
 from models.text import TextEncoder
 
@@ -170,7 +173,7 @@ def test_separable_mean_is_the_mean_of_roi_align(
     box = torch.tensor([[x, y, x + size[0], y + size[1]]])
     bins = roi_align(features[None], [box], 7, spatial_scale=6 / 64, aligned=True)
     torch.testing.assert_close(
-        region_means(features, box, 64), bins.mean((2, 3)), atol=1e-4, rtol=0
+        region_means(features[None], box, 64), bins.mean((2, 3)), atol=1e-4, rtol=0
     )
 
 
@@ -263,7 +266,7 @@ def test_humans_that_do_not_stand_first_are_refused(model: CMMP, images: Tensor)
 
 def test_a_box_of_any_size_takes_bounded_memory() -> None:
     boxes = torch.tensor([[-1e9, -1e9, 1e9, 1e9]])
-    assert region_means(torch.ones(2, 4, 4), boxes, 64).isfinite().all()
+    assert region_means(torch.ones(1, 2, 4, 4), boxes, 64).isfinite().all()
 
 
 def test_a_foreign_file_is_refused() -> None:
@@ -313,6 +316,36 @@ def test_an_encoder_folded_for_inference_gives_the_same_maps(model: CMMP, images
     torch.testing.assert_close(
         folded(images, context, padding), model.encoder(images, context, padding)
     )
+
+
+def test_graphs_that_are_not_used_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, (each, pairings) = round_model(), round_of_three()
+    captured: list[int] = []
+
+    def capture(_: GraphedNetwork, images: Tensor, packed: Round) -> _Captured:
+        captured.append(packed.size.pairs)
+        if packed.size.pairs == 64:
+            raise torch.OutOfMemoryError
+        pixels = images.new_zeros(packed.size.images, 3, 64, 64)
+        vectors = torch.zeros(packed.size.images * packed.size.pairs, TINY.dim)
+        graph = cast(Any, SimpleNamespace(replay=lambda: None))
+        return _Captured(graph, pixels, packed, vectors)
+
+    monkeypatch.setattr(GraphedNetwork, "_capture", capture)
+    monkeypatch.setattr(graphs, "MOST_GRAPHS", 2)
+    network = GraphedNetwork(model, model.priors.global_tokens())
+    least = network.fit(measure_round(each, pairings, 4, 64))
+
+    def run(pairs: int) -> None:
+        network(torch.zeros(3, 3, 64, 64), pack_round(each, pairings, replace(least, pairs=pairs)))
+
+    for pairs in (16, 32, 16, 48, 16, 32):
+        run(pairs)
+    assert captured == [16, 32, 48, 32], "the one that was not used for longest is gone"
+    with pytest.raises(torch.OutOfMemoryError):
+        run(64)
+    run(32)
+    assert captured[-2:] == [64, 32], "all made room"
 
 
 @pytest.mark.gpu

@@ -166,7 +166,7 @@ def test_a_frame_without_a_pair_is_not_encoded(bundle: Bundle) -> None:
     scorer.score(images, [tracked([PERSON]), tracked([PERSON, CUP]), tracked([CUP, BALL])])
     scorer.score(images[:1], [tracked([PERSON])])
     assert scorer.score([], []) == []
-    assert batches == [1]
+    assert set(batches) == {1}  # on a GPU more often: a graph is captured
 
 
 def test_the_device_s_number_format_changes_little(scorer: PairScorer, exact: CMMPScorer) -> None:

@@ -73,7 +73,7 @@ def test_regions_are_dropped_out_in_training_alone(batch: list[Example]) -> None
     assert (drawn[0] - still).abs().max() > 1e-3
     torch.testing.assert_close(drawn.mean(0), still, atol=0.05, rtol=0)
     bins = region_bins(feature_map[None], [one.instances.boxes], 64)
-    whole = region_means(feature_map, one.instances.boxes, 64)
+    whole = region_means(feature_map[None], one.instances.boxes, 64)
     torch.testing.assert_close(bins.mean((2, 3)), whole, atol=1e-4, rtol=0)
 
 

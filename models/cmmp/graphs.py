@@ -13,6 +13,7 @@ from models.cmmp.network import CMMP
 from models.cmmp.rounds import Round, Size
 
 MOST_IMAGES = 64  # of a round; larger ones keep the GPU busy without a graph
+MOST_GRAPHS = 32  # that are kept; each has its own inputs and outputs, 50 MB at most
 _STEP = 16  # the least number of pairs, and what instances are a multiple of
 _WARM_UP = 3  # passes before a capture, for libraries that choose their kernels in the first ones
 
@@ -51,14 +52,23 @@ class GraphedNetwork:
         """
         if packed.size.images > MOST_IMAGES:
             return self._model.vectors(images, packed.to(images.device), self._patterns)
-        if packed.size not in self._captured:
-            self._captured[packed.size] = self._capture(images, packed)
-        held = self._captured[packed.size]
+        held = self._captured.pop(packed.size, None) or self._make_room(images, packed)
+        self._captured[packed.size] = held  # what was used last stands last
         held.images[: len(images)].copy_(images)
         for own, new in zip(held.packed.tensors, packed.tensors, strict=True):
             own.copy_(new)
         held.graph.replay()
         return held.vectors
+
+    def _make_room(self, images: Tensor, packed: Round) -> _Captured:
+        """A new graph, in place of the one that was not used for longest."""
+        if len(self._captured) >= MOST_GRAPHS:
+            del self._captured[next(iter(self._captured))]
+        try:
+            return self._capture(images, packed)
+        except torch.OutOfMemoryError:
+            self._captured.clear()  # whoever tries again with fewer images finds room
+            raise
 
     def _capture(self, images: Tensor, packed: Round) -> _Captured:
         held = packed.to(images.device)

@@ -24,7 +24,7 @@ from models.cmmp.prompts import (
     load_sentences,
     prompt_tokens,
 )
-from models.cmmp.regions import batch_region_means, union_boxes, unit
+from models.cmmp.regions import region_means, union_boxes, unit
 from models.cmmp.rounds import Round
 from models.cmmp.stem import ConvStem
 from models.errors import ModelError
@@ -299,8 +299,8 @@ class CMMP(nn.Module):
             instances,
             pairing,
             unions,
-            batch_region_means(maps, boxes, side, taps),
-            batch_region_means(maps, unions, side, taps),
+            region_means(maps, boxes, side, taps),
+            region_means(maps, unions, side, taps),
         )
 
     def vectors(self, clip_images: Tensor, packed: Round, patterns: Tensor) -> Tensor:

@@ -54,15 +54,8 @@ def cell_weights(boxes: Tensor, grid: int, side: int, taps: int | None = None) -
     return (down[:, :, None] * across[:, None, :]).flatten(1)
 
 
-def region_means(feature_map: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """Feature map (D, g, g) and xyxy boxes (N, 4) in the S-frame -> means (N, D)."""
-    return batch_region_means(feature_map[None], boxes, side)
-
-
-def batch_region_means(
-    feature_maps: Tensor, boxes: Tensor, side: int, taps: int | None = None
-) -> Tensor:
-    """Feature maps (B, D, g, g), boxes (B * N, 4), N of each map, -> means (B * N, D).
+def region_means(feature_maps: Tensor, boxes: Tensor, side: int, taps: int | None = None) -> Tensor:
+    """Feature maps (B, D, g, g), xyxy boxes (B * N, 4) in the S-frame, N of each -> (B * N, D).
 
     taps: samples in a bin of the widest box at least; None: they are asked of the boxes, for which
     a GPU has to be waited for.

@@ -1,7 +1,7 @@
 """Training of the `world` bundle's detector: budgeted in images, killed and resumed at will.
 
 Batch and augmentation of a step follow from the seed and the step alone, so a resumed training
-ends at the same weights as an uninterrupted one.
+ends at the same weights as an uninterrupted one; on a GPU but for the order in which it adds up.
 """
 
 import math
