@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import supervision as sv
+import torch
 
 from models.bundle import Bundle, home, load_bundle
 from models.datasets.detections import DetectionCache, cache_folder
@@ -66,7 +67,9 @@ class Recorder:
                 self.record_one(slot)
                 on_take(done + n)
             return
-        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        # one thread for each: more of them would wait for each other
+        processes = (os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,))
+        with ProcessPoolExecutor(*processes) as pool:
             for n, _ in enumerate(pool.map(self.record_one, missing), 1):
                 on_take(done + n)
 
