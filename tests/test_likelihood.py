@@ -126,10 +126,13 @@ def test_one_thing_is_in_one_person_s_hands(sessions: sessionmaker[Session]) -> 
     assert likely == pytest.approx(9 / (1 + 9 + 49)), "held and carried by one are one rival"
 
 
-def test_the_last_is_as_likely_as_in_any_other_answer(sessions: sessionmaker[Session]) -> None:
+def test_the_last_and_the_longest_are_as_likely_as_in_any_other_answer(
+    sessions: sessionmaker[Session],
+) -> None:
     held = make_interaction(1, verb="hold", peak_score=0.97)
     store(sessions, picked := make_interaction(0, peak_score=0.5), held)
-    assert ask(sessions, "who picked up a box last") == [(picked, 0.97)]
+    for question in ("who picked up a box last", "who picked up a box longest"):
+        assert ask(sessions, question) == [(picked, 0.97)]
 
 
 def test_in_red_means_the_shirt_first(sessions: sessionmaker[Session]) -> None:
