@@ -107,7 +107,7 @@ def answer(
     matches = Matches(Source(session, retrieval), question, filters, most=MOST_COUNTED)
     asked = bool(retrieval.asked(question.clause))
     if question.order is Order.LONGEST:
-        found = _longest(matches)
+        found = _longest(matches, question.clause)
     elif question.order is not Order.NEWEST:
         found = _first(matches, question.clause)
     elif asked or question.steps or question.exclusions or _counts_tracks(question.form):
@@ -146,13 +146,14 @@ def _first(matches: Matches, asked: Clause) -> Found:
     return Found(rows, len(rows), complete=matches.complete)
 
 
-def _longest(matches: Matches) -> Found:
+def _longest(matches: Matches, asked: Clause) -> Found:
     """Of those that last equally long the newest."""
-    rows = max(
+    longest = max(
         ([match] for match in matches),
         key=lambda some: some[0].interaction.ended_at - some[0].interaction.started_at,
         default=[],
     )
+    rows = judged(matches.source.session, longest, asked)
     return Found(rows, len(rows), complete=matches.complete)
 
 

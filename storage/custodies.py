@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
+from storage.twice import Viewer
+
 HANDED = timedelta(seconds=3)  # from another's custody: it came from there, or went
 _PAUSE = timedelta(seconds=1)  # in hands all the same
 
@@ -13,6 +15,10 @@ _PAUSE = timedelta(seconds=1)  # in hands all the same
 class Held(Protocol):
     """A stored interaction that says that somebody has a thing."""
 
+    @property
+    def bundle(self) -> str: ...
+    @property
+    def config(self) -> str: ...
     @property
     def human_track(self) -> str: ...
     @property
@@ -30,10 +36,14 @@ H = TypeVar("H", bound=Held)
 
 @dataclass
 class Custody(Generic[H]):
-    """Rows of one pair without a longer pause, oldest first."""
+    """Rows of one pair and viewer without a longer pause, oldest first."""
 
     rows: list[H]
     until: datetime
+
+    @property
+    def viewer(self) -> Viewer:
+        return self.rows[0].bundle, self.rows[0].config
 
     @property
     def person(self) -> str:
@@ -53,10 +63,10 @@ class Custody(Generic[H]):
 
 
 def custodies(rows: Iterable[H]) -> Iterator[Custody[H]]:
-    """Of rows in any order, pair by pair."""
-    by_pair = defaultdict[tuple[str, str], list[H]](list)
+    """Of rows in any order, pair by pair; a number is another thing to another viewer."""
+    by_pair = defaultdict[tuple[str, ...], list[H]](list)
     for one in sorted(rows, key=lambda one: one.started_at):
-        by_pair[one.human_track, one.object_track].append(one)
+        by_pair[one.bundle, one.config, one.human_track, one.object_track].append(one)
     for mine in by_pair.values():
         custody = Custody(mine[:1], mine[0].ended_at)
         for one in mine[1:]:
@@ -71,7 +81,7 @@ def custodies(rows: Iterable[H]) -> Iterator[Custody[H]]:
 def given(custody: Custody[H], others: Sequence[Custody[H]]) -> bool:
     """Did somebody else have it just before?
 
-    `others`: custodies of the same thing by others.
+    `others`: custodies of the same thing by others, as the same viewer tells them.
     """
     return any(one.since < custody.since and custody.since - one.until <= HANDED for one in others)
 

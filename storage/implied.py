@@ -21,6 +21,7 @@ from storage.repository import find_interactions
 from storage.steps import EARLIEST, LATEST
 from storage.tables import TrackRow
 from storage.told_windows import ASKED
+from storage.twice import Viewer
 
 IMPLIED = 0.5  # share of the custody's belief: about every other one is true
 _MOST = 1000  # custodies that are looked at, the newest
@@ -46,17 +47,18 @@ def implied(session: Session, verbs: Sequence[str], filters: Filters) -> list[In
     held = list(custodies([one for one in rows if one.verb in HOLDING]))
     let_fly = [one for one in rows if one.verb not in HOLDING]
     lives = _lives(session, {one.thing for one in held})
-    others = defaultdict[str, list[Custody[Interaction]]](list)
+    others = defaultdict[tuple[Viewer, str], list[Custody[Interaction]]](list)
     for custody in held:
-        others[custody.thing].append(custody)
+        others[custody.viewer, custody.thing].append(custody)
     found = []
     for custody in held:
         thing = custody.thing
         if thing not in lives or asked.isdisjoint(one.id for one in custody.rows):
             continue
         first, last = lives[thing]
-        near = [one for one in others[thing] if one.person != custody.person]
-        flown = [one for one in let_fly if one.object_track == thing]
+        near = [one for one in others[custody.viewer, thing] if one.person != custody.person]
+        mine = [one for one in let_fly if (one.bundle, one.config) == custody.viewer]
+        flown = [one for one in mine if one.object_track == thing]
         if PICK_UP in wanted and first + _SEEN <= custody.since and not given(custody, near):
             found.append(_told(PICK_UP, custody.rows[0], custody.since, custody.belief))
         gone = taken(custody, near) or _flew(custody, flown)

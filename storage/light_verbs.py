@@ -6,17 +6,20 @@ itself. A thing must be told beside it: who "took a drink" may have carried it a
 
 from collections.abc import Collection
 
+from storage.nouns import is_thing
 from storage.reading import Reading
 from storage.words import (
     OBJECT_SYNONYMS,
     PREPOSITIONS,
     VERB_SYNONYMS,
     base_forms,
+    singulars,
     verb_lemma,
 )
 
 _LIGHT = frozenset(("get", "give", "have", "keep", "make", "take"))
 _HOLD = frozenset(("get", "keep", "take"))  # "hold of", without an article
+_POINTING = frozenset(("anything", "it", "something", "that", "them", "these", "this", "what"))
 _GAP = 6  # words between it and the noun: "gave the big red box a kick"
 
 
@@ -28,7 +31,7 @@ def read_light_verbs(reading: Reading, verbs: Collection[str], objects: Collecti
             continue
         for noun in range(i + 1, min(i + 1 + _GAP, len(reading.words))):
             acts = _acts(reading, noun, verbs, objects)
-            if acts and _is_told(reading, i, noun, forms):
+            if acts and _is_told(reading, i, noun, forms, objects):
                 article = [noun - 1] if reading.before(noun) in ("a", "an") else []
                 reading.take([i, *article, noun], acts, reading.verbs)
                 break
@@ -53,10 +56,33 @@ def _acts(
     return tuple(dict.fromkeys([*sorted(named), *said]))
 
 
-def _is_told(reading: Reading, light: int, noun: int, forms: Collection[str]) -> bool:
+def _is_told(
+    reading: Reading, light: int, noun: int, forms: Collection[str], objects: Collection[str]
+) -> bool:
     """Is it "a kick" or "hold of", with a thing before it or behind a preposition?"""
-    following = reading.words[noun + 1] if noun + 1 < len(reading.words) else ""
     if reading.before(noun) in ("a", "an"):
         between = noun - light > 2
-        return ("give" in forms) if between else following in PREPOSITIONS
-    return noun == light + 1 and following == "of" and bool(_HOLD & set(forms))
+        return ("give" in forms) if between else _has_thing(reading, noun + 1, objects)
+    of = noun == light + 1 and reading.words[noun + 1 : noun + 2] == ["of"]
+    return of and bool(_HOLD & set(forms))
+
+
+def _has_thing(reading: Reading, start: int, objects: Collection[str]) -> bool:
+    """Is a thing told behind a preposition from `start` on, or before it: "what did he take a
+    drink from"? Places and times, which are explained already, are none and may stand between."""
+    words = reading.words
+    if start >= len(words) or (start in reading.free and words[start] not in PREPOSITIONS):
+        return False
+    if start in reading.free and start == len(words) - 1:
+        return True
+    places = range(start, len(words))
+    said = [i for i in places if i in reading.free and words[i] in PREPOSITIONS]
+    return bool(said) and any(
+        i in reading.free and _is_thing(words[i], objects) for i in range(said[0] + 1, len(words))
+    )
+
+
+def _is_thing(word: str, objects: Collection[str]) -> bool:
+    said = singulars(word)
+    named = any(not said.isdisjoint(name.lower().split()) for name in objects)
+    return named or word in _POINTING or not said.isdisjoint(OBJECT_SYNONYMS) or is_thing(word)

@@ -5,12 +5,17 @@ thing leaves its place says little about a pick-up: what follows does, the perso
 So a pick-up is as likely as the custody that it begins, a put-down as the one that it ends, and a
 throw needs one that it ends. Nobody sits or stands on two things at once, and no two people have
 the same thing in their hands: these compete.
+
+Tracks of one number are other people and things to another bundle or configuration, so only what
+the same viewer tells is evidence. What stored vectors tell has no configuration, for a vector has
+none: its viewer is the bundle, whatever the configuration.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from math import prod
 from uuid import UUID
 
@@ -29,7 +34,7 @@ _THROW = "throw"
 _UPON = ("lie on", "ride", "sit on", "stand on")  # one is on one thing at a time
 _NEAR, _FAR = timedelta(seconds=0.5), timedelta(seconds=2)  # from a transition to its custody
 _LONGEST = timedelta(minutes=10)  # that a thing is held before it is put down, or sat on
-_AT_ONCE = 100  # interactions in one query
+_AT_ONCE = 100  # interactions in one query, in the order of time: most of their windows overlap
 _ALONE = 0.3  # belief in a transition without such custody: as often a box that jumps
 _BELOW = 0.5  # "in red" is said of the trunk at least twice as often as of the legs
 _SURE = 1 - 1e-6  # no belief is more
@@ -39,6 +44,8 @@ _SURE = 1 - 1e-6  # no belief is more
 class _Stored:
     """What is looked at of an interaction."""
 
+    bundle: str
+    config: str
     verb: str
     human_track: str
     object_track: str
@@ -53,20 +60,11 @@ def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, 
     moved = [
         one for one in found if one.verb in (PICK_UP, PUT_DOWN, _THROW) and one.config != ASKED
     ]
-    for some in _batches(moved):
-        by_thing = defaultdict[str, list[Custody[_Stored]]](list)
-        for custody in custodies(_stored(session, [_custody_near(one) for one in some])):
-            by_thing[custody.thing].append(custody)
-        for one in some:
-            beliefs[one.id] = _of_transition(one, by_thing[one.object_track])
-    for some in _batches([one for one in found if one.verb in (*_UPON, *HOLDING)]):
-        by_track = defaultdict[str, list[_Stored]](list)
-        for other in _stored(session, [_meanwhile(one) for one in some]):
-            by_track[other.human_track].append(other)
-            by_track[other.object_track].append(other)
-        for one in some:
-            near = by_track[one.human_track if one.verb in _UPON else one.object_track]
-            beliefs[one.id] = _share(one, [other for other in near if _rivals(one, other)])
+    for one, held in _around(session, moved, _CUSTODY):
+        beliefs[one.id] = _of_transition(one, list(custodies(held)))
+    for look in (_SEAT, _HANDS):
+        for one, others in _around(session, [o for o in found if o.verb in look.verbs], look):
+            beliefs[one.id] = _share(one, [other for other in others if _rivals(one, other)])
     return beliefs
 
 
@@ -142,42 +140,87 @@ def _best(one: Interaction) -> datetime:
     return one.started_at + timedelta(seconds=one.peak_at - one.media_start)
 
 
-def _stored(session: Session, wanted: Sequence[ColumnElement[bool]]) -> list[_Stored]:
-    columns = [getattr(InteractionRow, field.name) for field in fields(_Stored)]
-    return [_Stored(*one) for one in session.execute(select(*columns).where(or_(*wanted)))]
+_Window = tuple[datetime, datetime]  # of when what is looked for starts
 
 
-def _custody_near(one: Interaction) -> ColumnElement[bool]:
-    """Anybody's of the thing, about then."""
-    _, until = _near(one)
-    row = InteractionRow
-    return and_(
-        row.camera == one.camera,
-        row.bundle == one.bundle,
-        row.verb.in_(HOLDING),
-        row.started_at.between(one.started_at - _LONGEST, until + HANDED),
-        row.object_track == one.object_track,
-    )
+@dataclass(frozen=True)
+class _Look:
+    """What is looked for around an interaction."""
+
+    verbs: tuple[str, ...]
+    track: str  # the column in which it has the interaction's own
+    window: Callable[[Interaction], _Window]
 
 
-def _meanwhile(one: Interaction) -> ColumnElement[bool]:
-    """What else the person is on, or who else has the thing."""
-    row, upon = InteractionRow, one.verb in _UPON
-    return and_(
-        row.camera == one.camera,
-        row.bundle == one.bundle,
-        row.verb.in_(_UPON if upon else HOLDING),
-        row.started_at.between(_best(one) - _LONGEST, _best(one)),
-        row.human_track == one.human_track if upon else row.object_track == one.object_track,
-    )
-
-
-def _near(one: Interaction) -> tuple[datetime, datetime]:
+def _near(one: Interaction) -> _Window:
     """When the custody begins that a pick-up begins, or ends that another one ends."""
     before, after = (_NEAR, _FAR) if one.verb == PICK_UP else (_FAR, _NEAR)
     return one.started_at - before, one.started_at + after
 
 
-def _batches(every: Sequence[Interaction]) -> Iterator[Sequence[Interaction]]:
-    for start in range(0, len(every), _AT_ONCE):
-        yield every[start : start + _AT_ONCE]
+def _about(one: Interaction) -> _Window:
+    """Of what may be the custody before or after it."""
+    return one.started_at - _LONGEST, _near(one)[1] + HANDED
+
+
+def _meanwhile(one: Interaction) -> _Window:
+    return _best(one) - _LONGEST, _best(one)
+
+
+_CUSTODY = _Look(HOLDING, "object_track", _about)  # anybody's
+_HANDS = _Look(HOLDING, "object_track", _meanwhile)  # who else has the thing
+_SEAT = _Look(_UPON, "human_track", _meanwhile)  # what else the person is on
+
+
+def _around(
+    session: Session, found: Iterable[Interaction], look: _Look
+) -> Iterator[tuple[Interaction, list[_Stored]]]:
+    """Each with what its viewer tells of its track in its window, whatever else is found."""
+    ordered = sorted(found, key=lambda one: (_viewer(one), look.window(one)))
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        by_track = defaultdict[str, list[_Stored]](list)
+        for other in _stored(session, some, look):
+            by_track[getattr(other, look.track)].append(other)
+        for one in some:
+            told = by_track[getattr(one, look.track)]
+            yield one, [other for other in told if _is_seen(other, one, look)]
+
+
+def _is_seen(other: _Stored, one: Interaction, look: _Look) -> bool:
+    """By the viewer of the one, in its window?"""
+    since, until = look.window(one)
+    viewer = other.bundle == one.bundle and one.config in (other.config, ASKED)
+    return viewer and since <= other.started_at <= until
+
+
+def _viewer(one: Interaction) -> tuple[str, str, str]:
+    """Camera, bundle and configuration."""
+    return one.camera, one.bundle, one.config
+
+
+def _stored(session: Session, some: Sequence[Interaction], look: _Look) -> list[_Stored]:
+    """What is told of their tracks in all of their windows; those that overlap are read once."""
+    row = InteractionRow
+    wanted: list[ColumnElement[bool]] = []
+    for (camera, bundle, config), ones in groupby(some, key=_viewer):
+        viewer = [row.camera == camera, row.bundle == bundle]
+        viewer += [] if config == ASKED else [row.config == config]
+        for window in _merged(look.window(one) for one in ones):
+            when = row.started_at.between(*window)
+            wanted.append(and_(*viewer, row.verb.in_(look.verbs), when))
+    tracks = {getattr(one, look.track) for one in some}
+    columns = [getattr(row, field.name) for field in fields(_Stored)]
+    query = select(*columns).where(or_(*wanted), getattr(row, look.track).in_(sorted(tracks)))
+    return [_Stored(*one) for one in session.execute(query)]
+
+
+def _merged(windows: Iterable[_Window]) -> list[_Window]:
+    """Of windows in order those that together cover the same, none of them overlapping."""
+    merged: list[_Window] = []
+    for since, until in windows:
+        if merged and since <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], until)
+        else:
+            merged.append((since, until))
+    return merged

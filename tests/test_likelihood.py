@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage.ask import answer, understand_stored
 from storage.interactions import Interaction, Kind
+from storage.likelihood import likelihoods
 from storage.repository import add_interactions
+from storage.told_windows import ASKED
 from storage.track_rows import add_tracks
 from storage.tracks import Track
 from tests.test_interactions import NOON, make_interaction
@@ -126,10 +129,76 @@ def test_one_thing_is_in_one_person_s_hands(sessions: sessionmaker[Session]) -> 
     assert likely == pytest.approx(9 / (1 + 9 + 49)), "held and carried by one are one rival"
 
 
-def test_the_last_is_as_likely_as_in_any_other_answer(sessions: sessionmaker[Session]) -> None:
+def test_the_last_and_the_longest_are_as_likely_as_in_any_other_answer(
+    sessions: sessionmaker[Session],
+) -> None:
     held = make_interaction(1, verb="hold", peak_score=0.97)
     store(sessions, picked := make_interaction(0, peak_score=0.5), held)
-    assert ask(sessions, "who picked up a box last") == [(picked, 0.97)]
+    for question in ("who picked up a box last", "who picked up a box longest"):
+        assert ask(sessions, question) == [(picked, 0.97)]
+
+
+def test_what_another_bundle_or_configuration_tells_of_the_same_tracks_is_no_evidence(
+    sessions: sessionmaker[Session],
+) -> None:
+    """Tracks of a file are counted anew in every run: person 9 of the one is nobody's rival."""
+    held = make_interaction(1, verb="hold", peak_score=0.97)
+    long = replace(held, ended_at=held.started_at + timedelta(minutes=4))
+    sat = make_interaction(9, verb="sit on", object_track="gate:0:8", object_class="bench")
+    mine = [make_interaction(0, peak_score=0.5), long, sat]
+    store(sessions, *mine)
+    questions = ("who picked up a box", "who held a box", "who sat on a bench")
+    alone = [ask(sessions, question) for question in questions]
+    for viewer in ({"bundle": "d" * 64}, {"config": "d" * 64}):
+        taker = make_interaction(1, verb="hold", human_track="gate:0:9", **viewer)
+        giver = make_interaction(-1, verb="carry", human_track="gate:0:6", **viewer)
+        chair = make_interaction(9, verb="sit on", object_class="chair", **viewer)
+        other = make_interaction(2, object_track="gate:0:8", peak_score=0.4, **viewer)
+        store(sessions, taker, giver, chair, other)
+    ids = {one.id for one in mine}
+    for question, expected in zip(questions, alone, strict=True):
+        assert [row for row in ask(sessions, question) if row[0].id in ids] == expected, question
+
+
+def test_what_stored_vectors_tell_competes_with_what_its_bundle_told(
+    sessions: sessionmaker[Session],
+) -> None:
+    told = make_interaction(0, verb="hold", human_track="gate:0:9", peak_score=0.9)
+    other = make_interaction(0, verb="hold", human_track="gate:0:6", bundle="d" * 64)
+    asked = make_interaction(0, verb="hold", peak_score=0.9, config=ASKED)
+    store(sessions, told, other)
+    with sessions() as session:
+        assert likelihoods(session, [asked]) == {asked.id: pytest.approx(9 / (1 + 9 + 9))}
+
+
+def test_a_row_is_as_likely_alone_as_among_others(sessions: sessionmaker[Session]) -> None:
+    """An eleventh minute before a put-down is looked at for another row, not for this one."""
+    early = make_interaction(0, verb="hold", peak_score=0.99)
+    late = make_interaction(600.5, verb="hold", peak_score=0.6)
+    early = replace(early, ended_at=late.started_at)
+    late = replace(late, ended_at=late.started_at + timedelta(seconds=60))
+    put = make_interaction(660, verb="put down")
+    store(sessions, early, late, put, before := make_interaction(300, verb="put down"))
+    with sessions() as session:
+        assert likelihoods(session, [put, before])[put.id] == likelihoods(session, [put])[put.id]
+
+
+def test_rows_near_each_other_are_judged_by_one_look(
+    sessions: sessionmaker[Session],
+) -> None:
+    """However many of a busy camera are ranked, their windows are not read one by one."""
+    rows = [
+        make_interaction(n, verb="hold", object_track=f"gate:0:{n}", peak_score=0.9)
+        for n in range(100)
+    ]
+    store(sessions, *rows)
+    sent: list[str] = []
+    with sessions() as session:
+        engine = session.get_bind()
+        event.listen(engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
+        likelihoods(session, rows)
+    (looked,) = sent
+    assert looked.count("BETWEEN") == 1
 
 
 def test_in_red_means_the_shirt_first(sessions: sessionmaker[Session]) -> None:

@@ -338,6 +338,8 @@ def test_words_between_a_verb_and_its_preposition_change_nothing() -> None:
     [
         ("who took a seat on the bench", "who sat on the bench"),
         ("did anyone have a drink from a bottle", "did anyone drink from a bottle"),
+        ("who took a drink at the gate from a bottle", "who drank at the gate from a bottle"),
+        ("what did person 3 take a drink from", "what did person 3 drink from"),
         ("who gave the red box a kick", "who kicked the red box"),
         ("who gave a push to the box", "who pushed the box"),
         ("who got hold of a cup", "who held a cup"),
@@ -357,6 +359,8 @@ def test_an_act_told_by_a_noun_is_its_verb(question: str, plainly: str) -> None:
         ("who gave a cup to another person", {"carry", "hold", "pick up"}),
         ("who had a cup", {"hold", "carry"}),
         ("who took a box", {"pick up"}),
+        ("who took a drink in the last hour", {"pick up"}),
+        ("who took a drink at the gate", {"pick up"}),
     ],
 )
 def test_a_thing_that_could_be_an_act_is_a_thing(question: str, verbs: set[str]) -> None:
