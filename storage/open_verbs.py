@@ -43,7 +43,7 @@ class Asked:
 
 
 class Retrieval:
-    """Looks for open verbs; `notes` and `complete` tell what could not be looked at."""
+    """Looks for open verbs; `notes` and `complete` tell what was not looked at."""
 
     def __init__(self, session: Session, how: OpenVerbs | None, *, weaker: bool = False) -> None:
         """`weaker`: looks for what was seen live, but was not likely enough to be told."""
@@ -53,7 +53,11 @@ class Retrieval:
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
         self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
         self.horizon: Horizon | None = None  # None: all that was asked about was looked at
-        self.complete = True
+        self.cuts = 0  # looks that left something out
+
+    @property
+    def complete(self) -> bool:
+        return not self.cuts
 
     @property
     def slack(self) -> timedelta:
@@ -126,7 +130,7 @@ class Retrieval:
                 least=self._enter(asked.bundle, phrase),
             )
             if len(windows) > MOST_MOMENTS:
-                self.complete = False
+                self.cuts += 1
                 windows = sorted(windows, key=lambda w: -w.score)[:MOST_MOMENTS]
             moments = told(self._session, scores, phrase, windows)
             self._note_chance(asked.bundle, phrase, moments)
@@ -139,6 +143,7 @@ class Retrieval:
         if horizon is None:
             return filters
         self.horizon = horizon.and_(self.horizon)
+        self.cuts += 1
         return horizon.narrowed(filters)
 
     def _too_many(self, bundle: str, filters: Filters) -> bool:

@@ -1,6 +1,7 @@
 """An open verb is asked of no more vectors than anybody waits for, and every door says so."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,6 +91,35 @@ def test_a_step_is_looked_for_nearest_first(hours: Sessions) -> None:
     told = ask(hours, Question("", Clause(("hold",)), (then,)))
     assert [one.started_at for one in told.rows[0].evidence] == [at(3 * 3600)]
     assert "oldest 4 moments, up to 2026-05-01 18:00:00+00:00" in told.summary
+
+
+@pytest.mark.parametrize(("relation", "seen"), [(Relation.THEN, 8.5), (Relation.AFTER, 0.5)])
+def test_what_was_not_looked_at_is_not_told_as_not_done(
+    hours: Sessions, relation: Relation, seen: float
+) -> None:
+    """Who holds something at 0:30 and 8:30 juggles before and after; one of these is far away."""
+    held = [
+        make_interaction(3600 * hour, verb="hold", bundle="b", vector=None) for hour in (0.5, 8.5)
+    ]
+    with hours.begin() as session:
+        add_interactions(session, interactions=held)
+    did_not = Step(relation, JUGGLE, person=Bound.SAME, negated=True)
+    asked = Question("", Clause(("hold",)), (did_not,), form=Form.YES_NO)
+    told = ask(hours, asked)
+    assert (told.rows, told.yes, told.complete) == ((), None, False)
+    assert told.summary.startswith("not known: nothing found; looked at the ")
+    near = {"since": at(3600 * seen - 60), "until": at(3600 * seen + 60)}
+    told = ask(hours, asked, **near)
+    assert (told.rows, told.yes, told.complete) == ((), False, True)
+    other = replace(did_not, person=Bound.OTHER)
+    told = ask(hours, replace(asked, steps=(other,)), **near)
+    assert (len(told.rows), told.yes, told.complete) == (1, True, True)
+
+
+def test_what_did_not_happen_after_the_newest_is_known(hours: Sessions) -> None:
+    never_held = Step(Relation.THEN, Clause(("hold",)), person=Bound.SAME, negated=True)
+    told = ask(hours, Question("", JUGGLE, (never_held,), form=Form.YES_NO))
+    assert (len(told.rows), told.yes, told.complete) == (4, True, False)
 
 
 def test_what_is_counted_for_chance_is_bounded_as_well(hours: Sessions) -> None:
