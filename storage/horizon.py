@@ -55,12 +55,15 @@ class Horizon:
         return Horizon(self.moments, max(starts, default=None), min(ends, default=None))
 
 
-def find_horizon(session: Session, bundle: str, filters: Filters) -> Horizon | None:
-    """Of `MOST_READ` vectors, counted by an index alone; None: there are no more than these.
+def find_horizon(
+    session: Session, bundle: str, filters: Filters, *, most: int | None = None
+) -> Horizon | None:
+    """Of `most` vectors, else of `MOST_READ`, counted by an index alone; None: there are no more.
 
     Of the filters those are counted that an index has; what else they say, colours say, is looked
     for among these.
     """
+    most = MOST_READ if most is None else most
     upwards = filters.get("oldest_first", False)
     reads = [
         select(PairVectorRow.taken_at).where(*conditions)
@@ -68,11 +71,11 @@ def find_horizon(session: Session, bundle: str, filters: Filters) -> Horizon | N
     ]
     # Each has an index in this order: they are merged, and nothing is sorted.
     nearest = union_all(*reads).order_by(asc("taken_at") if upwards else desc("taken_at"))
-    ends = session.scalars(nearest.offset(MOST_READ - 1).limit(2)).all()
+    ends = session.scalars(nearest.offset(most - 1).limit(2)).all()
     if len(ends) < 2:
         return None
     end = ends[0]
-    return Horizon(MOST_READ, until=end) if upwards else Horizon(MOST_READ, since=end)
+    return Horizon(most, until=end) if upwards else Horizon(most, since=end)
 
 
 def _indexed(bundle: str, filters: Filters) -> Sequence[list[ColumnElement[bool]]]:

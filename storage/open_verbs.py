@@ -53,6 +53,7 @@ class Retrieval:
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
         self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
         self.horizon: Horizon | None = None  # None: all that was asked about was looked at
+        self._main = dict[str, tuple[Filters, Horizon | None]]()  # by bundle, of the first clause
         self.cuts = 0  # looks that left something out
 
     @property
@@ -110,9 +111,9 @@ class Retrieval:
 
     def _moments(self, asked: Asked, filters: Filters) -> list[Interaction]:
         assert self._how is not None
-        filters = self._within(asked.bundle, filters)
         if self._weaker and self._too_many(asked.bundle, filters):
             return []
+        filters = self._within(asked.bundle, filters)
         sentences = self._how.sentences(asked.bundle, (*asked.phrases, *asked.contrasts))
         prototypes = self._how.speaks.prototypes(asked.bundle, sentences)
         self._judge(asked, prototypes, filters)
@@ -139,7 +140,10 @@ class Retrieval:
 
     def _within(self, bundle: str, filters: Filters) -> Filters:
         """The time that is looked at, of a time with more vectors than anybody waits for."""
-        horizon = find_horizon(self._session, bundle, filters)
+        main, horizon = self._main.get(bundle, (None, None))
+        if filters != main:
+            horizon = find_horizon(self._session, bundle, filters)
+            self._main.setdefault(bundle, (filters, horizon))
         if horizon is None:
             return filters
         self.horizon = horizon.and_(self.horizon)
@@ -147,9 +151,17 @@ class Retrieval:
         return horizon.narrowed(filters)
 
     def _too_many(self, bundle: str, filters: Filters) -> bool:
-        """Nobody waits for what is only shown beside the answer."""
-        count = count_vectors(self._session, bundle, filters, most=_MOST_WEAK + 1)
-        return count > _MOST_WEAK
+        """Nobody waits for what is only shown beside the answer.
+
+        Where the nearest by the index all pass, as they mostly do, nothing further is counted.
+        """
+        near = find_horizon(self._session, bundle, filters, most=_MOST_WEAK)
+        if near is None:
+            return False
+        count = partial(count_vectors, self._session, bundle, most=_MOST_WEAK + 1)
+        if count(near.narrowed(filters)) >= _MOST_WEAK:
+            return True
+        return count(self._within(bundle, filters)) > _MOST_WEAK
 
     def _enter(self, bundle: str, phrase: str) -> float:
         """Belief that opens a window: the caller's, else what chance reaches as often as was

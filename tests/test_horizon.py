@@ -5,14 +5,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 from typer.testing import CliRunner
 
-from storage import horizon
+from storage import horizon, open_verbs
 from storage.ask import Answer, OpenVerbs, answer
 from storage.filters import Filters
 from storage.horizon import find_horizon
@@ -131,6 +133,41 @@ def test_what_is_counted_for_chance_is_bounded_as_well(hours: Sessions) -> None:
         assert find_horizon(session, "b", {"camera": "hall"}) is None
         person = find_horizon(session, "b", {"camera": "hall", "human": "gate:0:3"})
         assert person == found, "the index of people knows nothing of cameras"
+
+
+def counts_of(sessions: Sessions, question: Question, **given: Any) -> tuple[int, Answer]:
+    """How often an answer counts up to the bound, and the answer."""
+    sent = list[Any]()
+
+    def note(_c: Any, _cursor: Any, _statement: str, parameters: Any, *_: Any) -> None:
+        sent.append(parameters)
+
+    with sessions() as session:
+        engine = session.get_bind().engine
+        event.listen(engine, "before_cursor_execute", note)
+        told = answer(session, question, open_verbs=OpenVerbs(Spoken(), per_day=2.0), **given)
+        event.remove(engine, "before_cursor_execute", note)
+    return sum(horizon.MOST_READ - 1 in tuple(one) for one in sent), told
+
+
+def test_what_is_only_shown_beside_an_answer_is_not_counted_to_the_bound(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_verbs, "_MOST_WEAK", 3)
+    with sessions.begin() as session:
+        add_pair_vectors(session, vectors=[sample(60 * n, 3.0) for n in range(8)])
+    counts, told = counts_of(sessions, Question("", Clause(("hold",))), less_sure=5)
+    assert (counts, told.less_sure) == (0, ())
+
+
+def test_the_bound_of_a_question_is_looked_for_once(sessions: Sessions) -> None:
+    rng = np.random.default_rng(1)
+    logits = [*rng.normal(-3, 1, 400), 8.0]
+    with sessions.begin() as session:
+        add_pair_vectors(session, vectors=[sample(60 * n, x) for n, x in enumerate(logits)])
+    counts, told = counts_of(sessions, Question("", JUGGLE))
+    assert told.expected is not None, "or nothing is counted for it"
+    assert counts == 1
 
 
 @pytest.mark.parametrize(
