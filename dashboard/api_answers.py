@@ -49,7 +49,7 @@ class CertaintyOut(BaseModel):
 class HorizonOut(BaseModel):
     """All from `since` to `until` was looked at; null: as far as was asked."""
 
-    moments: int
+    samples: int = Field(description="vectors of pairs, of each bundle")
     since: datetime | None
     until: datetime | None
 

@@ -37,7 +37,7 @@ def answer_to_dict(found: Answer, *, as_of: datetime, offset: int) -> dict[str, 
 
 def _horizon(end: Horizon) -> dict[str, Any]:
     since, until = (None if t is None else t.isoformat() for t in (end.since, end.until))
-    return {"moments": end.moments, "since": since, "until": until}
+    return {"samples": end.samples, "since": since, "until": until}
 
 
 def interaction_to_dict(one: Interaction) -> dict[str, Any]:

@@ -15,26 +15,31 @@ from sqlalchemy.orm import Session
 from storage.filters import Filters, number_of
 from storage.tables import PairVectorRow
 
-MOST_READ = 2_000_000  # vectors: 13 s of SQLite's time, 4 of PostgreSQL's, and half a gigabyte
+# Vectors. By what fewer took, two million were never filled: 13 s of SQLite's time, 4 of
+# PostgreSQL's, and half a gigabyte.
+MOST_READ = 2_000_000
 
 
 @dataclass(frozen=True)
 class Horizon:
     """Everything from `since` to `until` was looked at; None: as far as was asked."""
 
-    moments: int  # of pairs that were looked at, of each bundle
+    samples: int  # vectors of pairs that were looked at, of each bundle
     since: datetime | None = None
     until: datetime | None = None
+    any_camera: bool = True  # of one camera there may be fewer
 
     def __str__(self) -> str:
         looked, further = list[str](), list[str]()
         if self.since is not None:
-            looked.append(f"newest {self.moments:,} moments, back to {_told(self.since)}")
+            looked.append(f"newest {self.samples:,} samples, back to {_told(self.since)}")
             further.append("an earlier end (until)")
         if self.until is not None:
-            looked.append(f"oldest {self.moments:,} moments, up to {_told(self.until)}")
+            looked.append(f"oldest {self.samples:,} samples, up to {_told(self.until)}")
             further.append("a later start (since)")
-        for_more = f"for more ask with {' or '.join(further)}, or of one camera"
+        for_more = f"for more ask with {' or '.join(further)}"
+        if self.any_camera:
+            for_more += ", or of one camera"
         return f"looked at the {', the '.join(looked)}; {for_more}"
 
     def narrowed(self, filters: Filters) -> Filters:
@@ -52,15 +57,19 @@ class Horizon:
             return self
         starts = [one.since for one in (self, other) if one.since is not None]
         ends = [one.until for one in (self, other) if one.until is not None]
-        return Horizon(self.moments, max(starts, default=None), min(ends, default=None))
+        any_camera = self.any_camera and other.any_camera
+        return Horizon(self.samples, max(starts, default=None), min(ends, default=None), any_camera)
 
 
-def find_horizon(session: Session, bundle: str, filters: Filters) -> Horizon | None:
-    """Of `MOST_READ` vectors, counted by an index alone; None: there are no more than these.
+def find_horizon(
+    session: Session, bundle: str, filters: Filters, *, most: int | None = None
+) -> Horizon | None:
+    """Of `most` vectors, else of `MOST_READ`, counted by an index alone; None: there are no more.
 
     Of the filters those are counted that an index has; what else they say, colours say, is looked
     for among these.
     """
+    most = MOST_READ if most is None else most
     upwards = filters.get("oldest_first", False)
     reads = [
         select(PairVectorRow.taken_at).where(*conditions)
@@ -68,11 +77,11 @@ def find_horizon(session: Session, bundle: str, filters: Filters) -> Horizon | N
     ]
     # Each has an index in this order: they are merged, and nothing is sorted.
     nearest = union_all(*reads).order_by(asc("taken_at") if upwards else desc("taken_at"))
-    ends = session.scalars(nearest.offset(MOST_READ - 1).limit(2)).all()
+    ends = session.scalars(nearest.offset(most - 1).limit(2)).all()
     if len(ends) < 2:
         return None
-    end = ends[0]
-    return Horizon(MOST_READ, until=end) if upwards else Horizon(MOST_READ, since=end)
+    since, until = (None, ends[0]) if upwards else (ends[0], None)
+    return Horizon(most, since, until, any_camera=filters.get("camera") is None)
 
 
 def _indexed(bundle: str, filters: Filters) -> Sequence[list[ColumnElement[bool]]]:

@@ -43,7 +43,7 @@ class Asked:
 
 
 class Retrieval:
-    """Looks for open verbs; `notes` and `complete` tell what could not be looked at."""
+    """Looks for open verbs; `notes` and `complete` tell what was not looked at."""
 
     def __init__(self, session: Session, how: OpenVerbs | None, *, weaker: bool = False) -> None:
         """`weaker`: looks for what was seen live, but was not likely enough to be told."""
@@ -53,7 +53,12 @@ class Retrieval:
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
         self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
         self.horizon: Horizon | None = None  # None: all that was asked about was looked at
-        self.complete = True
+        self._main = dict[str, tuple[Filters, Horizon | None]]()  # by bundle, of the first clause
+        self.cuts = 0  # looks that left something out
+
+    @property
+    def complete(self) -> bool:
+        return not self.cuts
 
     @property
     def slack(self) -> timedelta:
@@ -106,9 +111,9 @@ class Retrieval:
 
     def _moments(self, asked: Asked, filters: Filters) -> list[Interaction]:
         assert self._how is not None
-        filters = self._within(asked.bundle, filters)
         if self._weaker and self._too_many(asked.bundle, filters):
             return []
+        filters = self._within(asked.bundle, filters)
         sentences = self._how.sentences(asked.bundle, (*asked.phrases, *asked.contrasts))
         prototypes = self._how.speaks.prototypes(asked.bundle, sentences)
         self._judge(asked, prototypes, filters)
@@ -126,7 +131,7 @@ class Retrieval:
                 least=self._enter(asked.bundle, phrase),
             )
             if len(windows) > MOST_MOMENTS:
-                self.complete = False
+                self.cuts += 1
                 windows = sorted(windows, key=lambda w: -w.score)[:MOST_MOMENTS]
             moments = told(self._session, scores, phrase, windows)
             self._note_chance(asked.bundle, phrase, moments)
@@ -135,16 +140,28 @@ class Retrieval:
 
     def _within(self, bundle: str, filters: Filters) -> Filters:
         """The time that is looked at, of a time with more vectors than anybody waits for."""
-        horizon = find_horizon(self._session, bundle, filters)
+        main, horizon = self._main.get(bundle, (None, None))
+        if filters != main:
+            horizon = find_horizon(self._session, bundle, filters)
+            self._main.setdefault(bundle, (filters, horizon))
         if horizon is None:
             return filters
         self.horizon = horizon.and_(self.horizon)
+        self.cuts += 1
         return horizon.narrowed(filters)
 
     def _too_many(self, bundle: str, filters: Filters) -> bool:
-        """Nobody waits for what is only shown beside the answer."""
-        count = count_vectors(self._session, bundle, filters, most=_MOST_WEAK + 1)
-        return count > _MOST_WEAK
+        """Nobody waits for what is only shown beside the answer.
+
+        Where the nearest by the index all pass, as they mostly do, nothing further is counted.
+        """
+        near = find_horizon(self._session, bundle, filters, most=_MOST_WEAK)
+        if near is None:
+            return False
+        count = partial(count_vectors, self._session, bundle, most=_MOST_WEAK + 1)
+        if count(near.narrowed(filters)) >= _MOST_WEAK:
+            return True
+        return count(self._within(bundle, filters)) > _MOST_WEAK
 
     def _enter(self, bundle: str, phrase: str) -> float:
         """Belief that opens a window: the caller's, else what chance reaches as often as was

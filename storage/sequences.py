@@ -42,7 +42,7 @@ class Match:
 
 
 class _TooMuchError(Exception):
-    """More would have to be looked through than anybody waits for."""
+    """More would have to be looked through than anybody waits for; or it was not."""
 
 
 class _Budget:
@@ -162,8 +162,11 @@ def _holding(
     step, rest = steps[0], steps[1:]
     if step.negated:
         sure = replace(source, weaker=None)  # what may have happened refutes nothing
+        cuts = source.retrieval.cuts
         found = _best(sure, anchors, step, (), camera)
         kept = [one for one in anchors if one.id not in found]
+        if kept and source.retrieval.cuts > cuts:
+            raise _TooMuchError  # it may have happened where nobody has looked
         if step.gone:
             people = {one.human_track: one.camera for one in kept}
             gone = out_of_sight(source.session, people)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import reads
 from dashboard.corrections import Correction
+from dashboard.views import ask as ask_page
 from dashboard.views.ask import draw_boxes
 from storage.database import Sessions
 from storage.repository import add_interactions
@@ -245,3 +246,30 @@ def test_a_time_that_passes_is_corrected_by_nobody_who_looks_at_it(
     app.run()
     assert not app.exception
     assert asked == [None, None]
+
+
+def test_a_time_that_nobody_changed_is_shown_as_it_is_asked_for(
+    open_page: Open, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page stays open for a day: "today" is another day then, and what was put in stays."""
+    fill(sessions)
+    question = "who picked up what today"
+    app = open_page(question)
+    since = app.datetime_input(key=f"since {question}").value
+    assert since is not None
+    tomorrow = datetime.now(local_zone()) + timedelta(days=1)
+
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return tomorrow.astimezone(tz)
+
+    monkeypatch.setattr(ask_page, "datetime", Tomorrow)
+    app.run()
+    assert not app.exception
+    assert app.datetime_input(key=f"since {question}").value == since + timedelta(days=1)
+    assert "before it was corrected" not in text_of(app)
+    app.datetime_input(key=f"since {question}").set_value(since).run()
+    app.run()
+    assert "before it was corrected" in text_of(app)
+    assert app.datetime_input(key=f"since {question}").value == since

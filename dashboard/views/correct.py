@@ -67,14 +67,14 @@ def _one(
 
 
 def _time(place: DeltaGenerator, label: str, known: datetime | None, key: str) -> datetime | None:
-    """What is shown at first is known more exactly, and "the last hour" goes on meanwhile."""
-    zone = local_zone()
+    """What is shown is known more exactly, and goes on with the time until somebody changes it."""
+    zone, state = local_zone(), st.session_state
     first: datetime | None = None
     if known is not None:
         first = known.astimezone(zone).replace(second=0, microsecond=0, tzinfo=None)
-    first = st.session_state.setdefault(f"first {key}", first)
-    st.session_state.setdefault(key, first)  # as a default it could not be cleared
+    if key not in state or state[key] == state[f"first {key}"]:
+        state[key] = state[f"first {key}"] = first  # as a default it could not be cleared
     chosen = place.datetime_input(label, None, _EARLIEST, _LATEST, key=key, step=_MINUTE)
-    if chosen == first:
+    if chosen == state[f"first {key}"]:
         return known
     return None if chosen is None else chosen.replace(tzinfo=zone)
