@@ -261,7 +261,7 @@ def test_a_time_that_nobody_changed_is_shown_as_it_is_asked_for(
 
     class Tomorrow(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return tomorrow.astimezone(tz)
 
     monkeypatch.setattr(ask_page, "datetime", Tomorrow)

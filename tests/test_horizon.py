@@ -222,7 +222,9 @@ def test_inside_the_bound_nothing_is_lost(
         told = answer(session, replace(question, order=order), open_verbs=known)
         assert told.horizon == looked
         monkeypatch.setattr(horizon, "MOST_READ", 1000)
-        bounds = {} if looked is None else {"since": looked.since, "until": looked.until}
+        bounds: dict[str, Any] = (
+            {} if looked is None else {"since": looked.since, "until": looked.until}
+        )
         whole = answer(session, replace(question, order=order), open_verbs=known, **bounds)
         assert told.rows == whole.rows
         assert whole.complete
