@@ -45,6 +45,11 @@ def share_processors() -> None:
     torch.set_num_threads(min(torch.get_num_threads(), half_of_the_processors()))
 
 
+def keep_to_one_thread() -> None:
+    """For one of as many processes as there are processors: more would wait for each other."""
+    torch.set_num_threads(1)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Of the machine or of its accelerator, whichever library says so."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

@@ -17,12 +17,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import supervision as sv
-import torch
 
 from models.bundle import Bundle, home, load_bundle
 from models.datasets.detections import DetectionCache, cache_folder
 from models.datasets.images import SkippedImages
 from models.detector import open_detector
+from models.device import keep_to_one_thread
 from models.evaluation.union_clip import UnionClip
 from models.pairs import PairScores
 from models.scorer import PairScorer, load_scorer
@@ -67,9 +67,8 @@ class Recorder:
                 self.record_one(slot)
                 on_take(done + n)
             return
-        # one thread for each: more of them would wait for each other
-        processes = (os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,))
-        with ProcessPoolExecutor(*processes) as pool:
+        processes = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), keep_to_one_thread)
+        with processes as pool:
             for n, _ in enumerate(pool.map(self.record_one, missing), 1):
                 on_take(done + n)
 
