@@ -220,7 +220,8 @@ class Retrieval:
             scale, bias = self._how.speaks.calibration(asked.bundle, phrase)
             enter = logit(self._enter(asked.bundle, phrase))
             floors[column] = (least_evidence(enter, smoothing) - bias) / scale
-        return floors - 1e-3 * (1 + np.abs(floors))  # float32 rounds, wherever it is computed
+        size = np.where(np.isinf(floors), 0.0, np.abs(floors))  # nothing may be likely enough
+        return floors - 1e-3 * (1 + size)  # float32 rounds, wherever it is computed
 
     def _beliefs(self, scores: VectorScores, column: int, asked: Asked) -> Floats:
         """Smoothed log-odds (N,) of one verb; below what opens a moment where it does not exceed
