@@ -28,8 +28,9 @@ def handed_over(other: Clause = _ANYONE, *, received: bool = False) -> Step:
 
 def is_handed_over(steps: Sequence[Step]) -> bool:
     """Does one of them say so, of whomever?"""
-    either = ((handed_over(one.clause), handed_over(one.clause, received=True)) for one in steps)
-    return any(step in both for step, both in zip(steps, either, strict=True))
+    return any(
+        step == handed_over(step.clause, received=step.relation is Relation.AFTER) for step in steps
+    )
 
 
 def not_taken_again(person: Bound) -> Step:
