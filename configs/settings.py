@@ -89,9 +89,10 @@ class Clips(Section):
 
 
 class Vectors(Section):
-    """Pair vectors, from which verbs that nobody configured can be asked for later."""
+    """From which can be asked later what nobody configured: verbs, and what somebody looks like."""
 
     every_seconds: float | None = Field(default=5.0, gt=0)  # of the nearest pairs; null: none
+    looks: bool = True  # of people and things, once a track: "in a striped shirt"
 
 
 class Retention(Section):

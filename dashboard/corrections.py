@@ -19,6 +19,7 @@ class Correction:
     upper_colour: str | None
     lower_colour: str | None
     thing_colour: str | None
+    looks: tuple[str, ...] = ()  # of those that were read
 
     @classmethod
     def of(cls, question: Question) -> "Correction":
@@ -34,6 +35,7 @@ class Correction:
             clause.upper_colour,
             clause.lower_colour,
             clause.thing_colour,
+            tuple(look for look in (clause.person_look, clause.thing_look) if look is not None),
         )
 
     def applied(self, question: Question) -> Question:
@@ -48,6 +50,8 @@ class Correction:
             upper_colour=self.upper_colour,
             lower_colour=self.lower_colour,
             thing_colour=self.thing_colour,
+            person_look=self._kept(question.clause.person_look),
+            thing_look=self._kept(question.clause.thing_look),
         )
         return replace(
             question,
@@ -57,3 +61,6 @@ class Correction:
             until=self.until,
             answerable=True,
         )
+
+    def _kept(self, look: str | None) -> str | None:
+        return look if look in self.looks else None

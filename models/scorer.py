@@ -1,7 +1,7 @@
 """`PairScorer`: tracked instances of a round in, verb evidence of every near pair out."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import supervision as sv
 
@@ -11,6 +11,9 @@ from models.bundle import BoxesSection, Bundle
 from models.evidence import Floats
 from models.pairs import PairScores
 from models.vocabulary import Verb
+
+if TYPE_CHECKING:
+    from models.looks import Looker
 
 
 class PairScorer(Protocol):
@@ -31,6 +34,16 @@ class PairScorer(Protocol):
         self, images: Sequence[Image], detections: Sequence[sv.Detections]
     ) -> list[PairScores]:
         """One result a frame; all frames of the round are scored together."""
+
+
+def make_looker(scorer: PairScorer) -> "Looker | None":
+    """What sees what tracks look like; None: the scorer has no eyes."""
+    if isinstance(scorer, BoxPairScorer):
+        return None
+    from models.cmmp_scorer import CMMPScorer
+    from models.looks import Looker
+
+    return Looker(scorer) if isinstance(scorer, CMMPScorer) else None
 
 
 def load_scorer(bundle: Bundle) -> PairScorer:

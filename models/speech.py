@@ -51,6 +51,7 @@ class _Tower:
     """One bundle's, with its learned context."""
 
     encode: Callable[[Sequence[str]], Floats]  # n sentences -> (n, D)
+    plain: Callable[[Sequence[str]], Floats]  # as CLIP hears them, without the learned context
     unheard: Callable[[str], str]  # a sentence -> words in it that the tower was never taught
 
 
@@ -96,6 +97,13 @@ class BundleSpeech:
         """(n, D): pair vectors times these are logits. Only of a bundle without silence."""
         return np.stack([self._prototype(bundle, sentence) for sentence in sentences])
 
+    def plain(self, bundle: str, sentences: Sequence[str]) -> Floats:
+        """(n, D) of length one: looks (`models.looks`) times these are cosines. Only of a bundle
+        without silence."""
+        found = self._tower(bundle).plain(sentences)
+        length: Floats = np.linalg.norm(found, axis=1, keepdims=True)
+        return found / length
+
     def calibration(self, bundle: str, verb: str = "") -> tuple[float, float]:
         """Scale and bias that turn logits into log-odds: the verb's own, else as of one that
         joins."""
@@ -134,7 +142,9 @@ class BundleSpeech:
         found.verify(*section.files)
         import torch  # with open_clip two seconds, which questions without new verbs need not wait
 
+        from models.cmmp.prompts import tokenizer
         from models.cmmp.weights import load_prompts
+        from models.text import TextEncoder
 
         tower, prompts = load_prompts(section, found.folder)
 
@@ -143,4 +153,5 @@ class BundleSpeech:
             vectors: Floats = prompts(tower, sentences).float().numpy()
             return vectors
 
-        return _Tower(encode, partial(prompts.unheard, tower))
+        plain = TextEncoder(tower, tokenizer()).encode
+        return _Tower(encode, plain, partial(prompts.unheard, tower))

@@ -147,8 +147,10 @@ def _summary(question: Question, found: Found) -> str:
 
 
 def _is_known(question: Question, found: Found) -> bool:
-    """Nothing is concluded from what chance gives as well, nor from nothing in a part of it."""
-    return not _may_be_chance(question, found) and (found.complete or found.total > 0)
+    """Nothing is concluded from what chance gives as well, nor from nothing in a part of it, nor
+    of those that only look more like what was asked for than others."""
+    known = not _may_be_chance(question, found) and (found.complete or found.total > 0)
+    return known and not question.looks
 
 
 def _may_be_chance(question: Question, found: Found) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
+from functools import partial
 from itertools import islice
 
 from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import Retrieval
 from storage.question import AskError, Clause, Form, Order, Question
 from storage.repository import MOST_COUNTED, count_interactions, find_interactions
-from storage.sequences import Match, Matches, Source, clause_filters, each_once
+from storage.sequences import Match, Matches, Source, each_once
 from storage.speech import OpenVerbs
 from storage.told_windows import ASKED
 from storage.twice import viewers_of_the_same
@@ -58,9 +59,12 @@ def understand_stored(
 ) -> Question:
     """`understand` with the names that the database holds and the bundles see."""
     verbs = set(verbs_seen(session))
+    hears = None
     if open_verbs is not None:
-        for bundle in bundles_with_vectors(session):
+        bundles = bundles_with_vectors(session)
+        for bundle in bundles:
             verbs.update(open_verbs.speaks.verbs(bundle))
+        hears = partial(open_verbs.hears, bundles)
     return understand(
         question,
         verbs=verbs,
@@ -69,6 +73,7 @@ def understand_stored(
         now=now,
         zone=zone,
         open_verbs=open_verbs is not None,
+        hears=hears,
     )
 
 
@@ -113,15 +118,16 @@ def answer(
     elif asked or question.steps or question.exclusions or _counts_tracks(question.form):
         found = _everything(matches, question, limit, offset, asked=asked)
     else:
-        found = _listed(session, question, filters, limit, offset)
+        found = _listed(matches.source, question, filters, limit, offset)
     if offset == 0 and found.total < less_sure and question.order is Order.NEWEST:
         source = replace(matches.source, weaker=Retrieval(session, open_verbs, weaker=True))
         doubtful = _less_sure(source, question, filters, found)
         found.less_sure = doubtful[: less_sure - found.total]
-    found.notes = (*found.notes, *retrieval.notes)
+    found.notes = (*found.notes, *retrieval.notes, *retrieval.looks.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     if retrieval.by_chance:
-        narrowed: Filters = {**matches.filters, **clause_filters(session, question.clause)}
+        own = matches.source.filters(question.clause, matches.filters)
+        narrowed: Filters = {**matches.filters, **own}
         found.expected = retrieval.expected(question.clause, narrowed)
     if retrieval.horizon is not None:
         found.horizon, found.complete = retrieval.horizon, False
@@ -142,7 +148,7 @@ def _check_camera(session: Session, camera: str) -> None:
 
 
 def _first(matches: Matches, asked: Clause) -> Found:
-    rows = judged(matches.source.session, list(islice(matches, 1)), asked)
+    rows = _likeliest_first(matches.source, list(islice(matches, 1)), asked)
     return Found(rows, len(rows), complete=matches.complete)
 
 
@@ -153,7 +159,7 @@ def _longest(matches: Matches, asked: Clause) -> Found:
         key=lambda some: some[0].interaction.ended_at - some[0].interaction.started_at,
         default=[],
     )
-    rows = judged(matches.source.session, longest, asked)
+    rows = _likeliest_first(matches.source, longest, asked)
     return Found(rows, len(rows), complete=matches.complete)
 
 
@@ -163,7 +169,7 @@ def _everything(
     every = list(matches)  # no more than MOST_COUNTED
     if asked:
         every.sort(key=lambda match: -match.interaction.peak_score)
-    every = _likeliest_first(matches.source.session, every, question.clause)
+    every = _likeliest_first(matches.source, every, question.clause)
     if is_handed_over(question.steps):
         every = each_once(every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
@@ -188,28 +194,27 @@ def _less_sure(source: Source, question: Question, filters: Filters, found: Foun
         for match in others(question)
         if any(one.config == ASKED for one in (match.interaction, *match.evidence))
     ]
-    ranked = _likeliest_first(source.session, doubtful, question.clause)
+    ranked = _likeliest_first(source, doubtful, question.clause)
     if question.clause.thing_colour is not None:
         known |= {match.interaction.id for match in ranked}
         any_colour = replace(question, clause=replace(question.clause, thing_colour=None))
         ranked += [
             replace(match, likelihood=_MISNAMED * (match.likelihood or 0.0))
-            for match in _likeliest_first(source.session, others(any_colour), any_colour.clause)
+            for match in _likeliest_first(source, others(any_colour), any_colour.clause)
         ]
     return sorted(ranked, key=lambda match: -(match.likelihood or 0.0))
 
 
-def _listed(
-    session: Session, question: Question, filters: Filters, limit: int, offset: int
-) -> Found:
+def _listed(source: Source, question: Question, filters: Filters, limit: int, offset: int) -> Found:
     """One clause alone: counted and cut to a page by the database."""
-    narrowed: Filters = {**filters, **clause_filters(session, question.clause)}
+    session = source.session
+    narrowed: Filters = {**filters, **source.filters(question.clause, filters)}
     first = 0 if offset < _RANKED else offset  # what lies behind the ranked ones is not ranked
     most = max(_RANKED, offset + limit) if first == 0 else limit
     rows = find_interactions(session, **narrowed, limit=most, offset=first)
     total = count_interactions(session, most=MOST_COUNTED + 1, **narrowed)
     found = [Match(one) for one in rows]
-    every = found if first else _likeliest_first(session, found, question.clause)
+    every = found if first else _likeliest_first(source, found, question.clause)
     ranked = question.form if total > _RANKED else None
     return Found(every[offset - first :][:limit], total, notes=_notes(every, ranked))
 
@@ -225,7 +230,8 @@ def _notes(every: Sequence[Match], ranked: Form | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _likeliest_first(session: Session, found: list[Match], asked: Clause) -> list[Match]:
+def _likeliest_first(source: Source, found: list[Match], asked: Clause) -> list[Match]:
     """The first `_RANKED` by how likely all of them is; the others as they are."""
-    ranked = judged(session, found[:_RANKED], asked)
+    likeness = source.retrieval.looks.likeness
+    ranked = judged(source.session, found[:_RANKED], asked, likeness)
     return [*sorted(ranked, key=lambda match: -(match.likelihood or 0.0)), *found[_RANKED:]]

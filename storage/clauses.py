@@ -1,10 +1,10 @@
 """One part of a question becomes a `Clause`: who, did, what, in which colours."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from storage.attributes import read_dress, read_thing_colour
+from storage.attributes import read_dress, read_person_look, read_thing_colour, read_thing_look
 from storage.light_verbs import read_light_verbs
 from storage.locations import leave_places
 from storage.open_reading import read_open_verbs
@@ -22,6 +22,7 @@ class Names:
     seen: Collection[
         str
     ] = ()  # of the objects those that are stored: what is like them comes first
+    hears: Callable[[str], bool] | None = None  # can be told what these words look like
 
 
 def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
@@ -29,11 +30,13 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     part = reading.part(start, end)
     human, person = _read_person(part)
     dress = read_dress(part)
+    person_look = None if names.hears is None else read_person_look(part, names.hears)
     read_light_verbs(part, names.verbs, names.objects)
     read_verbs(part, names.verbs)
     read_objects(part, names.objects)
     thing_colour = read_thing_colour(part)
     read_kinds(part, names.objects, names.seen, named=True)
+    thing_look = None if names.hears is None else read_thing_look(part, names.hears)
     phrases = read_open_verbs(part, start) if names.open else ()
     if names.open:  # what is left is no verb
         read_kinds(part, names.objects, names.seen, named=False)
@@ -51,6 +54,8 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
         upper_colour=dress.above,
         lower_colour=dress.below,
         thing_colour=thing_colour,
+        person_look=person_look,
+        thing_look=thing_look,
         phrases=phrases,
     )
 

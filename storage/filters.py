@@ -29,6 +29,8 @@ class Filters(TypedDict, total=False):
     upper_colour: str | None
     lower_colour: str | None
     thing_colour: str | None
+    human_tracks: Collection[str] | None  # those that look as is asked for
+    object_tracks: Collection[str] | None
     since: datetime | None  # bounds of the time in which it was going on
     until: datetime | None
     beyond: tuple[datetime, uuid.UUID] | None  # start and id of the last row of the page before
@@ -47,7 +49,7 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
         person = number_of(human)
     if person is not None:
         common.append(row.human_number == person)
-    common += colours_of(row.human_track, row.object_track, filters)
+    common += looks_of(row.human_track, row.object_track, filters)
     if (since := filters.get("since")) is not None:
         length = min(_longest(session) + _CLOCKS_APART, max(since - _EARLIEST, timedelta()))
         common += [row.ended_at >= since, row.started_at >= since - length]
@@ -71,10 +73,11 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
     return branches or [[false()]]
 
 
-def colours_of(
+def looks_of(
     human: InstrumentedAttribute[str], thing: InstrumentedAttribute[str], filters: Filters
 ) -> list[ColumnElement[bool]]:
-    """Tracks of the colours that are asked for; one whose colour is not known is not meant."""
+    """Tracks of the colours and looks that are asked for; one of which they are not known is not
+    meant."""
     above, below = TrackRow.colour, TrackRow.lower_colour
     worn, thing_colour = filters.get("person_colour"), filters.get("thing_colour")
     upper, lower = filters.get("upper_colour"), filters.get("lower_colour")
@@ -84,10 +87,16 @@ def colours_of(
         (human, None if lower is None else below == lower),
         (thing, None if thing_colour is None else above == thing_colour),
     ]
-    return [
+    coloured = [
         select(TrackRow.id).where(TrackRow.id == track, fits).exists()
         for track, fits in wanted
         if fits is not None
+    ]
+    people, things = filters.get("human_tracks"), filters.get("object_tracks")
+    return [
+        *coloured,
+        *([] if people is None else [human.in_(people)]),
+        *([] if things is None else [thing.in_(things)]),
     ]
 
 

@@ -1,7 +1,7 @@
 """Plain English becomes a `Question`: what is understood is kept word by word, what is not, too."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
 
@@ -51,16 +51,18 @@ def understand(
     now: datetime | None = None,
     zone: tzinfo = UTC,
     open_verbs: bool = False,
+    hears: Callable[[str], bool] | None = None,
 ) -> Question:
     """`verbs` and `objects`: names of the database and the model; common ones are known anyway.
 
-    With `open_verbs` any verb of the dictionary is understood, for who can ask stored vectors.
+    With `open_verbs` any verb of the dictionary is understood, for who can ask stored vectors; what
+    else somebody looks like, in words that somebody `hears`.
     Give `now` if the question may speak of time, and the zone of who asks. Raises `AskError`.
     """
     told = _tokens(question)
     reading = Reading.of([token.word for token in told])
     read_politeness(reading)
-    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, open_verbs, objects)
+    names = Names({*verbs, *BASE_VERBS}, {*objects, *BASE_OBJECTS}, open_verbs, objects, hears)
     commas = _behind_commas(question, told)
     period, exclusions = read_period(reading, commas, When(now, zone, cameras))
     camera = read_camera(reading, cameras)

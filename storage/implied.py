@@ -33,6 +33,7 @@ _ANYBODY: Filters = {
     "person_colour": None,
     "upper_colour": None,
     "lower_colour": None,
+    "human_tracks": None,
 }
 
 Lives = dict[str, tuple[datetime, datetime]]  # of tracks: first and last seen

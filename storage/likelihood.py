@@ -12,7 +12,7 @@ none: its viewer is the bundle, whatever the configuration.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -38,6 +38,7 @@ _AT_ONCE = 100  # interactions in one query, in the order of time: most of their
 _ALONE = 0.3  # belief in a transition without such custody: as often a box that jumps
 _BELOW = 0.5  # "in red" is said of the trunk at least twice as often as of the legs
 _SURE = 1 - 1e-6  # no belief is more
+_ALL: Mapping[str, float] = {}  # look as was asked for
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,21 @@ def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, 
     return beliefs
 
 
-def judged(session: Session, found: Sequence[Match], asked: Clause) -> list[Match]:
-    """With how likely each is: all of it happened, and who did it is who was asked for."""
+def judged(
+    session: Session, found: Sequence[Match], asked: Clause, likeness: Mapping[str, float] = _ALL
+) -> list[Match]:
+    """With how likely each is: all of it happened, and who did it is who was asked for.
+
+    `likeness`: of tracks that look as was asked for, as far as they do.
+    """
     known = likelihoods(session, {one.id: one for match in found for one in _parts(match)}.values())
     meant = _meant(session, {match.interaction.human_track for match in found}, asked)
     return [
         replace(
             match,
             likelihood=meant[match.interaction.human_track]
-            * prod(known[one.id] for one in _parts(match)),
+            * prod(known[one.id] for one in _parts(match))
+            * prod(likeness.get(track, 1.0) for track in _tracks(match)),
         )
         for match in found
     ]
@@ -84,6 +91,10 @@ def judged(session: Session, found: Sequence[Match], asked: Clause) -> list[Matc
 
 def _parts(match: Match) -> tuple[Interaction, ...]:
     return match.interaction, *match.evidence
+
+
+def _tracks(match: Match) -> set[str]:
+    return {track for one in _parts(match) for track in (one.human_track, one.object_track)}
 
 
 def _meant(session: Session, people: Collection[str], asked: Clause) -> dict[str, float]:

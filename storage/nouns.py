@@ -17,6 +17,7 @@ from storage.words import singulars
 
 _FILE = Path(__file__).with_name("nouns.tsv.gz")
 _ALIKE = 0.7  # likeness from which on one class is taken for another thing
+_WORN = ("clothing", "footwear", "headdress", "spectacles", "jewelry")
 _TELLING = 0.15  # what a kind must say: "artifact" and "object" are everything
 
 
@@ -40,6 +41,12 @@ class Alike:
 def is_thing(word: str) -> bool:
     """Can it be seen lying about: a word of the dictionary for things, animals, plants or food?"""
     return bool(_meanings(word))
+
+
+def is_worn(word: str) -> bool:
+    """Is it what people put on: "hat", "boots", "glasses"?"""
+    worn = {meaning for kind in _WORN for meaning in _meanings(kind)}
+    return any(not worn.isdisjoint(_upwards(meaning)) for meaning in _meanings(word))
 
 
 def classes_like(word: str, classes: Collection[str]) -> Alike | None:

@@ -14,6 +14,7 @@ from storage.chances import Expected, Judgement, judge
 from storage.filters import Filters
 from storage.horizon import Horizon, find_horizon
 from storage.interactions import Interaction
+from storage.looks import Looks
 from storage.null_scores import nulls
 from storage.question import Clause
 from storage.speech import MOTION, OpenVerbs
@@ -49,6 +50,7 @@ class Retrieval:
         """`weaker`: looks for what was seen live, but was not likely enough to be told."""
         self._session, self._how, self._weaker = session, how, weaker
         self._bundles: list[str] | None = None
+        self.looks = Looks(session, how)
         self.notes: dict[str, None] = {}  # in order, each once
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
         self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments

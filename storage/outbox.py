@@ -235,9 +235,8 @@ def claim_outbox(folder: Path, *, most_bytes: int = MOST_BYTES) -> Outbox:
 
 
 def _to_row(record: Record) -> tuple[str, bytes | None]:
-    if isinstance(record, Track):
-        return record.to_json(), None
-    packed = None if record.vector is None else record.vector.astype("<f2").tobytes()
+    vector = record.look if isinstance(record, Track) else record.vector
+    packed = None if vector is None else vector.astype("<f2").tobytes()
     if isinstance(record, Interaction):
         return record.to_json(with_vector=False), packed
     return record.to_json(), packed
@@ -248,7 +247,7 @@ def _from_row(text: str, packed: bytes | None) -> Record:
     vector = None if packed is None else np.frombuffer(packed, "<f2")
     match row["kind"]:
         case kind if kind == TRACK:
-            return Track.from_dict(row)
+            return Track.from_dict(row, vector)
         case kind if kind == PAIR_VECTOR:
             return PairVector.from_dict(row, np.zeros(0, np.float16) if vector is None else vector)
         case _:

@@ -35,6 +35,7 @@ def read_parts(
                     verbs=("put down",),
                     objects=part.objects,
                     thing_colour=part.thing_colour,
+                    thing_look=part.thing_look,
                 )
                 steps.append(not_taken_again(Bound.SAME))
         elif segment.lacking and not part.does and not _is_thing(reading, segment, part):
@@ -47,7 +48,12 @@ def read_parts(
             contrasts = (*clause.contrasts, *part.verbs, *part.phrases)
             clause = replace(clause, contrasts=contrasts)
         elif not steps and segment.both and _shares(reading, segment, clause):
-            clause = replace(clause, objects=part.objects, thing_colour=part.thing_colour)
+            clause = replace(
+                clause,
+                objects=part.objects,
+                thing_colour=part.thing_colour,
+                thing_look=part.thing_look,
+            )
             step = _step(reading, segment, part, clause)
             steps.append(replace(step, thing=Bound.SAME))
         else:

@@ -86,6 +86,8 @@ class Clause:
     upper_colour: str | None = None
     lower_colour: str | None = None
     thing_colour: str | None = None
+    person_look: str | None = None  # "in a striped shirt"
+    thing_look: str | None = None  # "striped"
     phrases: tuple[str, ...] = ()  # verbs that nobody configured: asked of stored vectors
     contrasts: tuple[str, ...] = ()  # of stored vectors, too: what is more likely is not meant
 
@@ -95,14 +97,21 @@ class Clause:
 
     @property
     def coloured(self) -> bool:
-        """Must the colours of tracks be known?"""
+        """Must the colours of tracks be known, or what else they look like?"""
         worn = self.person_colour or self.upper_colour or self.lower_colour
-        return bool(worn or self.thing_colour)
+        return bool(worn or self.thing_colour or self.looks)
+
+    @property
+    def looks(self) -> bool:
+        """Is it said what somebody or something looks like, but for colours?"""
+        return bool(self.person_look or self.thing_look)
 
     @property
     def thing(self) -> "Clause":
         """What is said of the thing alone."""
-        return Clause(objects=self.objects, thing_colour=self.thing_colour)
+        return Clause(
+            objects=self.objects, thing_colour=self.thing_colour, thing_look=self.thing_look
+        )
 
     @property
     def does(self) -> bool:
@@ -159,3 +168,8 @@ class Question:
     not_understood: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()  # of these what is known to be a thing, like nothing that is seen
     answerable: bool = True  # False: without these words it would be another question
+
+    @property
+    def looks(self) -> bool:
+        """Does it depend on what somebody or something looks like, but for colours?"""
+        return self.clause.looks or any(step.clause.looks for step in self.steps)

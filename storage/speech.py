@@ -5,7 +5,7 @@ Text towers belong to models, which this package does not know: they are handed 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import inf
@@ -40,6 +40,10 @@ class Speaks(Protocol):
 
     def prototypes(self, bundle: str, sentences: Sequence[str]) -> Floats:
         """(n, D): pair vectors times these are logits. Only of a bundle without silence."""
+
+    def plain(self, bundle: str, sentences: Sequence[str]) -> Floats:
+        """(n, D) of length one: what tracks look like times these are cosines. Only of a bundle
+        without silence."""
 
     def calibration(self, bundle: str, verb: str = "") -> tuple[float, float]:
         """Scale and bias that turn the logits of a verb that it sees live, else of any, into
@@ -77,6 +81,12 @@ class OpenVerbs:
         known = self.speaks.verbs(bundle)
         pattern = sentence_pattern(known)
         return [known.get(phrase) or pattern.format(gerund(phrase)) for phrase in phrases]
+
+    def hears(self, bundles: Collection[str], words: str) -> bool:
+        """Does any of them know what the words mean?"""
+        speaks = self.speaks
+        able = (bundle for bundle in bundles if speaks.silence(bundle) is None)
+        return any(speaks.deaf(bundle, words) is None for bundle in able)
 
     def smoothing(self, bundle: str) -> VerbSmoothing:
         return VerbSmoothing(**{**self.speaks.smoothing(bundle), **self.changed})

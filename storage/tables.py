@@ -144,6 +144,7 @@ class TrackRow(Base):
     bundle: Mapped[str]
     colour: Mapped[str | None]  # of a thing, or of what a person wears above
     lower_colour: Mapped[str | None]  # below
+    look: Mapped[Vector | None] = mapped_column(HalfVector())  # (D,) by the bundle's image tower
 
 
 class InteractionRow(Base):

@@ -15,7 +15,7 @@ _INSTANT = timedelta(microseconds=1)
 _PARTS = {"morning": (0, 12), "afternoon": (12, 18), "evening": (18, 24), "night": (18, 24)}
 _WEEKDAYS = [name.lower() for name in calendar.day_name]
 _MONTHS = [name.lower() for name in calendar.month_name]
-_NUMBERS = {
+NUMBERS = {
     **{"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6},
     **{"seven": 7, "eight": 8, "nine": 9, "ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30},
 }
@@ -238,7 +238,7 @@ def _clock_at(words: list[str], i: int) -> tuple[time, int] | None:
 def _number(word: str) -> int | None:
     if re.fullmatch(r"[0-9]{1,4}", word):
         return int(word)
-    return _NUMBERS.get(word)
+    return NUMBERS.get(word)
 
 
 def _meaning(period: Period) -> str:

@@ -1,9 +1,12 @@
 """`Track`: one person or thing, from when it was first seen to when it was last."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 KIND = "track"  # in JSON, where an interaction says `interval` or `moment`
 
@@ -23,16 +26,19 @@ class Track:
     bundle: str  # hash of the model bundle
     colour: str | None = None  # of a thing, or of what a person wears above; as people say it
     lower_colour: str | None = None  # of what a person wears below
+    look: npt.NDArray[np.float16] | None = field(default=None, compare=False)  # (D,) of length one
 
     def to_json(self) -> str:
+        """Without the look."""
         row: dict[str, Any] = {"kind": KIND, **asdict(self)}
+        del row["look"]
         row["first_seen"] = self.first_seen.isoformat()
         row["last_seen"] = self.last_seen.isoformat()
         return json.dumps(row, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
-    def from_dict(cls, row: dict[str, Any]) -> "Track":
+    def from_dict(cls, row: dict[str, Any], look: npt.NDArray[np.float16] | None = None) -> "Track":
         values = {name: row[name] for name in cls.__dataclass_fields__ if name in row}
         for name in ("first_seen", "last_seen"):
             values[name] = datetime.fromisoformat(row[name])
-        return cls(**values)
+        return cls(**values, look=look)

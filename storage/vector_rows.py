@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from storage.filters import Filters, branches_of, colours_of, number_of
+from storage.filters import Filters, branches_of, looks_of, number_of
 from storage.hopeful_pairs import find_hopeful, of_pairs
 from storage.interactions import Box
 from storage.names import distinct
@@ -116,7 +116,7 @@ def pair_conditions(bundle: str, filters: Filters) -> list[ColumnElement[bool]]:
         person = number_of(human)
     if person is not None:
         conditions.append(row.human_number == person)
-    conditions += colours_of(row.human_track, row.object_track, filters)
+    conditions += looks_of(row.human_track, row.object_track, filters)
     if (since := filters.get("since")) is not None:
         conditions.append(row.taken_at >= since)
     if (until := filters.get("until")) is not None:

@@ -185,6 +185,18 @@ def verb_lemma(word: str, *, inflected: bool = True) -> str | None:
     return min(lemmas, key=lambda lemma: (lemma == word) is inflected, default=None)
 
 
+def is_adjective(word: str) -> bool:
+    return _readable(word) and "ADJ" in _known_lemmas(word)
+
+
+@lru_cache(maxsize=10_000)
+def _known_lemmas(word: str) -> dict[str, tuple[str, ...]]:
+    from lemminflect import getAllLemmas
+
+    found: dict[str, tuple[str, ...]] = getAllLemmas(word)
+    return found
+
+
 @lru_cache(maxsize=1_000)
 def gerund(phrase: str) -> str:
     """ "pick up" -> "picking up"."""

@@ -101,6 +101,9 @@ class _Acts:
         places = [int("".join(c for c in one if c.isdigit())) for one in sentences]
         return acts(self._size)[places]
 
+    def plain(self, bundle: str, sentences: Sequence[str]) -> Floats:
+        return self.prototypes(bundle, sentences)
+
     def calibration(self, _bundle: str, _verb: str = "") -> tuple[float, float]:
         """An act's own vectors have a product of their length, others have none."""
         return 8 / self._size, -4.0

@@ -5,7 +5,7 @@ What the bundle says is `build_bundle.py`, what comes behind the events `build_d
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Any
 from configs.settings import Settings, SettingsError, load
 from models.bundle import Bundle
 from models.device import share_processors
-from models.scorer import PairScorer, load_scorer
+from models.scorer import PairScorer, load_scorer, make_looker
 from models.tracker import Tracker
 from storage.database import Sessions
 from storage.interactions import Phase
@@ -33,7 +33,8 @@ from stream.build_delivery import open_delivery
 from stream.careful import Careful, Quarantine
 from stream.errors import StreamError
 from stream.flow import Stage, flow
-from stream.frames import EventFrame, Round, changes_of
+from stream.frames import EventFrame, Round, ScoredFrame, TrackedFrame, changes_of
+from stream.look import Look, LookAt
 from stream.metrics import Numbers, serve_metrics
 from stream.packets import Rings
 from stream.reload import Reloader, reloading
@@ -174,24 +175,49 @@ def _make_stages(
     tracking: Mapping[str, Any] = bundle.tracking
     counts, timings = numbers.counts, numbers.timings
     quarantine = Quarantine(settings.media / "quarantine")
+    score = Score(
+        Careful(
+            "score",
+            lambda items: scorer.score(*zip(*items, strict=True)),
+            quarantine,
+            timings["score"],
+        ),
+        bundle.vocabulary,
+        counts,
+        rates.by_camera,
+        together=together,
+    )
     return (
         Detect(Careful("detect", detector.detect, quarantine, timings["detect"]), counts).detect,
         Track(lambda: Tracker(detector.classes, **tracking), quarantine, counts).track,
-        Score(
-            Careful(
-                "score",
-                lambda items: scorer.score(*zip(*items, strict=True)),
-                quarantine,
-                timings["score"],
-            ),
-            bundle.vocabulary,
-            counts,
-            rates.by_camera,
-            together=together,
-        ).score,
+        _looking(settings, bundle, scorer, numbers, quarantine, score.score),
         Smoother(make_smoothing(settings, bundle)).smooth,
         make_events(settings, bundle, lambda: scorer.verb_names).events,
     )
+
+
+def _looking(
+    settings: Settings,
+    bundle: Bundle,
+    scorer: PairScorer,
+    numbers: Numbers,
+    quarantine: Quarantine,
+    scoring: Stage,
+) -> Stage:
+    """Looks at tracks as well, in the thread that scores: both use the same towers."""
+    looker = make_looker(scorer) if settings.vectors.looks else None
+    if looker is None:
+        return scoring
+    timing = numbers.timings["look"] = Timing()
+    see: LookAt = Careful(
+        "look", lambda items: looker.look(*zip(*items, strict=True)), quarantine, timing
+    )
+    look = Look(see, bundle.vocabulary.objects).look
+
+    def score(rounds: Iterable[Round[TrackedFrame]]) -> Iterator[Round[ScoredFrame]]:
+        return look(scoring(rounds))
+
+    return score
 
 
 def _make_alerting(

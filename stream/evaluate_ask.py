@@ -125,6 +125,7 @@ class _Narrow:
         self._speech, self._vocabulary = speech, vocabulary
         self.silence, self.deaf, self.prototypes = speech.silence, speech.deaf, speech.prototypes
         self.calibration, self.smoothing = speech.calibration, speech.smoothing
+        self.plain = speech.plain
 
     def verbs(self, _bundle: str) -> Mapping[str, str]:
         return {verb.name: verb.sentence for verb in self._vocabulary.verbs}

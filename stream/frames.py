@@ -4,7 +4,8 @@ Times are seconds of the media clock (monotonic per camera, over epochs) unless 
 Boxes are `xyxy` in image pixels, float32.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -20,6 +21,7 @@ from storage.tracks import Track
 T = TypeVar("T")
 
 Image = npt.NDArray[np.uint8]
+Looks = Mapping[int, npt.NDArray[np.float16]]  # of track numbers: (D,) of length one
 
 HELD = "score_rate"  # gated for this reason, a frame says nothing new: beliefs stay as they are
 
@@ -60,6 +62,7 @@ class ScoredFrame:
     detections: sv.Detections
     scores: PairScores
     gated: str | None = None  # why it was not scored: no_human, no_object, no_pair, HELD, ...
+    looks: Looks = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,7 @@ class SmoothedFrame:
     detections: sv.Detections
     scores: PairScores
     beliefs: Beliefs
+    looks: Looks = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,7 @@ class Numbers:
 
     counts: FrameCounts
     links: Sequence[Link] = ()
-    timings: Mapping[str, Timing] = field(default_factory=dict)  # by stage with a model
+    timings: dict[str, Timing] = field(default_factory=dict)  # by stage with a model
     latency: Latency = field(default_factory=Latency)  # of live sources: frame taken to event kept
     events: Mapping[str, int] = field(default_factory=dict)  # ended ones by verb
     sinks: Callable[[], Mapping[str, SinkState]] = dict

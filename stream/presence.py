@@ -1,10 +1,11 @@
-"""Who and what is in front of one camera: since when, taken for what, in which colours."""
+"""Who and what is in front of one camera: since when, taken for what, what it looks like."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from models.colours import INNER, LOWER, UPPER, Shares, colour_shares, name_of, part_of
 from models.tracker import PERSON
@@ -29,6 +30,7 @@ class _Presence:
     above: Shares | float = 0.0  # of the trunk, or of all of a thing; summed over looks
     below: Shares | float = 0.0
     colours_due: float = -np.inf
+    looks: npt.NDArray[np.float32] | float = 0.0  # summed
     last_at: datetime = field(init=False)
     last: float = field(init=False)
     told: float = field(init=False)
@@ -40,6 +42,8 @@ class _Presence:
         frame = view.frame.frame
         self.last_at, self.last = frame.wall_time, view.media
         self.classes[view.class_name(number)] += 1
+        if (seen := view.frame.looks.get(number)) is not None:
+            self.looks = self.looks + seen.astype(np.float32)
         if view.media >= self.colours_due:
             self.colours_due = view.media + _COLOUR_SECONDS
             box = np.array(view.box(number), np.float32)
@@ -52,6 +56,12 @@ class _Presence:
     @property
     def is_real(self) -> bool:
         return self.classes.total() >= _REAL_FRAMES
+
+    @property
+    def _look(self) -> npt.NDArray[np.float16] | None:
+        summed = np.asarray(self.looks, np.float32)
+        length = np.linalg.norm(summed)
+        return (summed / length).astype(np.float16) if length > 0 else None
 
     def track(self, camera: str, number: int, bundle: str) -> Track:
         return Track(
@@ -66,6 +76,7 @@ class _Presence:
             bundle=bundle,
             colour=name_of(self.above),
             lower_colour=name_of(self.below),
+            look=self._look,
         )
 
 

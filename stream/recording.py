@@ -25,7 +25,7 @@ from models.detector import open_detector
 from models.device import keep_to_one_thread
 from models.evaluation.union_clip import UnionClip
 from models.pairs import PairScores
-from models.scorer import PairScorer, load_scorer
+from models.scorer import PairScorer, load_scorer, make_looker
 from models.tracker import Tracker
 from models.vocabulary import Vocabulary
 from storage.outbox import Outbox, OutboxRow
@@ -34,6 +34,7 @@ from stream.deliver import Deliver
 from stream.events import EventMaker, Lifecycle
 from stream.footage import Slot, Take, TakePictures, film, watch
 from stream.frames import Image
+from stream.look import Look, LookAt
 from stream.score import Score, ScorePairs
 from stream.smooth import Smoother, Smoothing
 from stream.stats import Timing
@@ -101,7 +102,9 @@ class _Tools:
     def __init__(self, bundle: Bundle, detector: str, unknown: frozenset[str]) -> None:
         self._bundle, self._detector = bundle, detector
         self._vocabulary = without(bundle.vocabulary, unknown)
-        self._scorer = FewerVerbs(load_scorer(bundle), bundle.vocabulary, self._vocabulary)
+        scorer = load_scorer(bundle)
+        self._scorer = FewerVerbs(scorer, bundle.vocabulary, self._vocabulary)
+        self._looker = make_looker(scorer)
         self._clip = UnionClip(load_bundle(PLAIN_CLIP))
 
     def tell(self, take: Take, outbox: Outbox, folder: Path) -> None:
@@ -127,7 +130,13 @@ class _Tools:
         numbers = Track(lambda: Tracker(classes, **tracking), quarantine)
         tracked = numbers.track(watch(take, self._detected(take)))
         tracked = UnionSamples(self._clip, outbox.append, SAMPLE_SECONDS).sample(tracked)
-        smoothed = Smoother(smoothing).smooth(Score(careful, self._vocabulary).score(tracked))
+        scored = Score(careful, self._vocabulary).score(tracked)
+        if (looker := self._looker) is not None:
+            see: LookAt = Careful(
+                "look", lambda items: looker.look(*zip(*items, strict=True)), quarantine
+            )
+            scored = Look(see, self._vocabulary.objects).look(scored)
+        smoothed = Smoother(smoothing).smooth(scored)
         for _ in Deliver(outbox.append, folder).deliver(events.events(smoothed)):
             pass
 

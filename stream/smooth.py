@@ -180,7 +180,7 @@ class Smoother:
             beliefs = camera.beliefs()
         else:
             beliefs = self._step(camera, scored.scores, scored.frame.media_time)
-        return SmoothedFrame(scored.frame, scored.detections, scored.scores, beliefs)
+        return SmoothedFrame(scored.frame, scored.detections, scored.scores, beliefs, scored.looks)
 
     def _widen(self, verbs: int) -> None:
         self._verbs = verbs

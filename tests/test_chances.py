@@ -67,6 +67,9 @@ class Speech:
     def prototypes(self, _bundle: str, sentences: Sequence[str]) -> Floats:
         return np.tile(DIRECTION, (len(sentences), 1))
 
+    def plain(self, bundle: str, sentences: Sequence[str]) -> Floats:
+        return self.prototypes(bundle, sentences)
+
     def calibration(self, _bundle: str, _verb: str = "") -> tuple[float, float]:
         return 1.0, 0.0
 

@@ -31,7 +31,8 @@ LATER = NOON + timedelta(hours=1)
 
 
 class Spoken:
-    """Speaks for bundle "b": juggling is the first number of a vector, all else the second."""
+    """Speaks for bundle "b": juggling is the first number of a vector, all else the second; so are
+    stripes of what tracks look like."""
 
     def silence(self, bundle: str) -> str | None:
         return None if bundle == "b" else f"bundle {bundle} is not installed"
@@ -45,6 +46,9 @@ class Spoken:
     def prototypes(self, bundle: str, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
         assert bundle == "b"
         return np.array([[1, 0] if JUGGLE in s else [0, 1] for s in sentences], np.float32)
+
+    def plain(self, _bundle: str, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
+        return np.array([[0, 1] if "striped" in s else [1, 0] for s in sentences], np.float32)
 
     def calibration(self, bundle: str, _verb: str = "") -> tuple[float, float]:
         assert bundle == "b"

@@ -27,7 +27,7 @@ def correct(url: str, question: str, meant: Correction) -> Correction:
         camera = _one(where, "Where", "any camera", places, meant.camera, f"place {question}")
         began = _time(since, "Since", meant.since, f"since {question}")
         ended = _time(until, "Until", meant.until, f"until {question}")
-        wears, above, below, thing = st.columns(4)
+        wears, above, below, thing, looks = st.columns(5)
 
         def colour(place: DeltaGenerator, label: str, known: str | None) -> str | None:
             return _one(place, label, "any colour", _COLOURS, known, f"{label} {question}")
@@ -42,6 +42,7 @@ def correct(url: str, question: str, meant: Correction) -> Correction:
             upper_colour=colour(above, "Wears above", meant.upper_colour),
             lower_colour=colour(below, "Wears below", meant.lower_colour),
             thing_colour=colour(thing, "Colour of the thing", meant.thing_colour),
+            looks=_several(looks, "Looks", (), meant.looks, f"looks {question}"),
         )
 
 
