@@ -33,8 +33,10 @@ def choose_training_dtype(device: torch.device) -> torch.dtype:
 
 
 def half_of_the_processors() -> int:
-    """Threads for one of two networks that run beside each other."""
-    return max(1, (os.cpu_count() or 2) // 2)
+    """Threads for one of two networks that run beside each other; of those that we may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux alone
+    count = len(allowed(0)) if allowed else os.cpu_count() or 2
+    return max(1, count // 2)
 
 
 def share_processors() -> None:

@@ -46,8 +46,8 @@ class Looker:
         vectors = classes
         if self._regions:
             inside = [_inside(box, view) for box, view in zip(boxes, views, strict=True)]
-            regions = [torch.from_numpy(each[None]).to(maps) for each in inside]
-            vectors = region_bins(maps, regions, 1).mean((2, 3))
+            regions = [torch.from_numpy(each[None]).to(maps.device) for each in inside]
+            vectors = region_bins(maps.float(), regions, 1).mean((2, 3))
         return list(functional.normalize(vectors.float(), dim=-1).half().cpu().numpy())
 
 

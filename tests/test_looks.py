@@ -17,7 +17,8 @@ from scipy.stats import mannwhitneyu
 from sqlalchemy.orm import Session, sessionmaker
 
 from configs.settings import load
-from models.bundle import Bundle, load_bundle
+from models.bundle import Bundle, CMMPSection, load_bundle
+from models.cmmp.weights import load_cmmp
 from models.cmmp_scorer import CMMPScorer
 from models.looks import Looker
 from models.scorer import load_scorer, make_looker
@@ -207,6 +208,18 @@ def test_a_look_is_what_clip_itself_makes_of_the_crop(bundle: Bundle) -> None:
     with torch.inference_mode():
         vector = clip.encode_image(scorer.pixels([square]), normalize=True)[0].numpy()
     assert look == pytest.approx(vector, abs=1e-3)
+
+
+def test_towers_in_bfloat16_see_the_same() -> None:
+    section, looks = EYES.manifest.scorer, []
+    assert isinstance(section, CMMPSection)
+    for dtype in (torch.float32, torch.bfloat16):
+        model = load_cmmp(section, EYES.folder, EYES.vocabulary)
+        calibration, mean, std = EYES.manifest.calibration, section.mean, section.std
+        scorer = CMMPScorer(model, EYES.vocabulary, calibration, mean, std, dtype=dtype)
+        box = np.array([200, 60, 320, 260], np.float32)
+        looks += Looker(scorer).look([picture(3)], [box])
+    assert float(looks[0] @ looks[1]) > 0.99
 
 
 def test_a_scorer_of_boxes_has_no_eyes() -> None:
