@@ -19,6 +19,13 @@ HoursOption = Annotated[
     float | None, typer.Option("--hours", min=0.01, help="Of video, instead of --clips.")
 ]
 QuestionsOption = Annotated[int, typer.Option("--questions", min=1, help="How many, about.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Other questions about the same clips.")]
+FirstOption = Annotated[
+    int | None,
+    typer.Option(
+        "--first-seed", min=30_000, max=99_000, help="Clips that no report has looked at, instead."
+    ),
+]
 MistakesOption = Annotated[
     bool, typer.Option("--mistakes", help="Show the questions that were not answered rightly.")
 ]
@@ -28,6 +35,8 @@ def evaluate_ask(
     clips: Annotated[int, typer.Option("--clips", min=1, help="Held-out clips of 24 s.")] = 36,
     hours: HoursOption = None,
     questions: QuestionsOption = 300,
+    seed: SeedOption = 1,
+    first_seed: FirstOption = None,
     bundle: BundleOption = None,
     false_alarms: Annotated[
         bool, typer.Option("--false-alarms", help="Chosen false alarms a day against observed.")
@@ -40,7 +49,7 @@ def evaluate_ask(
     from models.bundle import load_bundle
     from stream.build_bundle import detector_name
     from stream.evaluate_ask import evaluate_ask as evaluate
-    from stream.footage import CLIP_SECONDS, MOST_CLIPS, plan
+    from stream.footage import CLIP_SECONDS, FIRST_SEED, MOST_CLIPS, plan
 
     wanted = clips if hours is None else math.ceil(hours * 3600 / CLIP_SECONDS)
     if wanted > MOST_CLIPS:
@@ -51,8 +60,9 @@ def evaluate_ask(
         report = evaluate(
             chosen,
             detector_name(load(None), chosen),
-            plan(wanted),
+            plan(wanted, first_seed=first_seed or FIRST_SEED),
             questions=questions,
+            seed=seed,
             false_alarms=false_alarms,
             on_take=lambda n: progress.update(watching, completed=n),
         )
