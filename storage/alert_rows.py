@@ -21,9 +21,10 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "hoi-stream/alert")
 class Look:
     """An interaction to look at, by all active questions or by one for the second time."""
 
-    seq: int
+    seq: int  # SQLite gives it again, once all are taken
     interaction: uuid.UUID
     standing: uuid.UUID | None
+    due_at: datetime
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,17 @@ def looks_due(session: Session, *, now: datetime) -> bool:
 def due_looks(session: Session, *, now: datetime, limit: int) -> list[Look]:
     """The oldest."""
     row = LookRow
-    query = select(row.seq, row.interaction, row.standing).where(row.due_at <= now)
+    query = select(row.seq, row.interaction, row.standing, row.due_at).where(row.due_at <= now)
     found = session.execute(query.order_by(row.seq).limit(limit)).tuples()
     return [Look(*one) for one in found]
 
 
-def take_looks(session: Session, seqs: Collection[int]) -> set[int]:
-    """Those that nobody else has taken; they are back if the transaction fails."""
+def take_looks(session: Session, looks: Collection[Look]) -> bool:
+    """False: somebody else has taken one. They are back if the transaction fails."""
     row = LookRow
-    return set(session.scalars(delete(row).where(row.seq.in_(seqs)).returning(row.seq)))
+    taken = delete(row).where(row.seq.in_([look.seq for look in looks]))
+    taken = taken.returning(row.seq, row.interaction, row.standing, row.due_at)
+    return {Look(*one) for one in session.execute(taken).tuples()} == set(looks)
 
 
 def look_again(
@@ -72,8 +75,8 @@ def look_again(
 
 
 def drop_looks(session: Session) -> None:
-    """Nothing is asked any more."""
-    session.execute(delete(LookRow))
+    """Unless something is asked."""
+    session.execute(delete(LookRow).where(~exists().where(StandingRow.active)))
 
 
 def lock_standing(session: Session, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:

@@ -95,9 +95,8 @@ def note_attempt(
     if next_at is not None:
         changes["next_at"] = next_at
     row = DeliveryRow
-    if not session.execute(
-        update(row).where(row.seq == delivery.seq).values(changes).returning(row.seq)
-    ).all():
+    mine = update(row).where(row.id == delivery.id).values(changes).returning(row.seq)
+    if not session.execute(mine).all():
         return  # its question was removed meanwhile
     session.add(
         AttemptRow(delivery=delivery.seq, at=at, outcome=outcome, seconds=seconds, next_at=next_at)

@@ -12,18 +12,19 @@ none: its viewer is the bundle, whatever the configuration.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby
 from math import prod
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import literal, select
 from sqlalchemy.orm import Session
 
 from storage.custodies import HANDED, Custody, custodies, given, taken
 from storage.custody import HOLDING
+from storage.filters import number_of
 from storage.interactions import PICK_UP, PUT_DOWN, Interaction
 from storage.question import Clause
 from storage.sequences import Match
@@ -41,9 +42,8 @@ _SURE = 1 - 1e-6  # no belief is more
 _ALL: Mapping[str, float] = {}  # look as was asked for
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """What is looked at of an interaction."""
+class _Stored(NamedTuple):
+    """What is looked at of an interaction; a tuple, for there are many."""
 
     bundle: str
     config: str
@@ -187,51 +187,33 @@ def _around(
     session: Session, found: Iterable[Interaction], look: _Look
 ) -> Iterator[tuple[Interaction, list[_Stored]]]:
     """Each with what its viewer tells of its track in its window, whatever else is found."""
-    ordered = sorted(found, key=lambda one: (_viewer(one), look.window(one)))
+    ordered = sorted(found, key=look.window)
     for start in range(0, len(ordered), _AT_ONCE):
         some = ordered[start : start + _AT_ONCE]
         by_track = defaultdict[str, list[_Stored]](list)
         for other in _stored(session, some, look):
             by_track[getattr(other, look.track)].append(other)
         for one in some:
+            since, until = look.window(one)
             told = by_track[getattr(one, look.track)]
-            yield one, [other for other in told if _is_seen(other, one, look)]
+            yield one, [o for o in told if since <= o.started_at <= until and _is_seen(o, one)]
 
 
-def _is_seen(other: _Stored, one: Interaction, look: _Look) -> bool:
-    """By the viewer of the one, in its window?"""
-    since, until = look.window(one)
-    viewer = other.bundle == one.bundle and one.config in (other.config, ASKED)
-    return viewer and since <= other.started_at <= until
-
-
-def _viewer(one: Interaction) -> tuple[str, str, str]:
-    """Camera, bundle and configuration."""
-    return one.camera, one.bundle, one.config
+def _is_seen(other: _Stored, one: Interaction) -> bool:
+    """By the viewer of the one?"""
+    return other.bundle == one.bundle and one.config in (other.config, ASKED)
 
 
 def _stored(session: Session, some: Sequence[Interaction], look: _Look) -> list[_Stored]:
-    """What is told of their tracks in all of their windows; those that overlap are read once."""
+    """What is told of their tracks while any of their windows is open."""
     row = InteractionRow
-    wanted: list[ColumnElement[bool]] = []
-    for (camera, bundle, config), ones in groupby(some, key=_viewer):
-        viewer = [row.camera == camera, row.bundle == bundle]
-        viewer += [] if config == ASKED else [row.config == config]
-        for window in _merged(look.window(one) for one in ones):
-            when = row.started_at.between(*window)
-            wanted.append(and_(*viewer, row.verb.in_(look.verbs), when))
-    tracks = {getattr(one, look.track) for one in some}
-    columns = [getattr(row, field.name) for field in fields(_Stored)]
-    query = select(*columns).where(or_(*wanted), getattr(row, look.track).in_(sorted(tracks)))
-    return [_Stored(*one) for one in session.execute(query)]
-
-
-def _merged(windows: Iterable[_Window]) -> list[_Window]:
-    """Of windows in order those that together cover the same, none of them overlapping."""
-    merged: list[_Window] = []
-    for since, until in windows:
-        if merged and since <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], until)
-        else:
-            merged.append((since, until))
-    return merged
+    track, tracks = getattr(row, look.track), {getattr(one, look.track) for one in some}
+    windows = [look.window(one) for one in some]
+    since, until = min(s for s, _ in windows), max(u for _, u in windows)
+    # The verb behind a sum: else SQLite takes the index of verbs, which knows nothing of tracks.
+    wanted = [track.in_(sorted(tracks)), (literal("") + row.verb).in_(look.verbs)]
+    if look.track == "human_track":  # there is an index of its number
+        wanted.append(row.human_number.in_(sorted({number_of(one) for one in tracks})))
+    columns = [row.__table__.c[name] for name in _Stored._fields]
+    query = select(*columns).where(*wanted, row.started_at.between(since, until))
+    return [_Stored._make(one) for one in session.execute(query)]

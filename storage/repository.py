@@ -127,7 +127,7 @@ def oldest(session: Session) -> datetime | None:
 
 def get_interaction(session: Session, *, id: uuid.UUID) -> Interaction | None:
     row = session.get(InteractionRow, id)
-    return None if row is None else _to_interaction(row, row.vector)
+    return None if row is None else _to_interaction(row)
 
 
 def open_interactions(
@@ -169,7 +169,7 @@ def _interactions(session: Session, query: Select[InteractionRow]) -> list[Inter
     """Without vectors, and not by the mapper: lists are long, and someone waits for them."""
     columns = [InteractionRow.__table__.c[name] for name in _PLAIN]
     rows = session.execute(query.with_only_columns(*columns))
-    return [_to_interaction(row, None) for row in rows]
+    return [_of_values(dict(zip(_PLAIN, row, strict=True)), None) for row in rows]
 
 
 def _to_row(interaction: Interaction) -> dict[str, Any]:
@@ -183,11 +183,16 @@ def _to_row(interaction: Interaction) -> dict[str, Any]:
     return row
 
 
-def _to_interaction(row: Any, vector: Vector | None) -> Interaction:
-    """`row` has the columns as attributes."""
-    values = {name: getattr(row, name) for name in _PLAIN}
-    values["kind"], values["phase"] = Kind(row.kind), Phase(row.phase)
-    values["human_box"], values["object_box"] = tuple(row.human_box), tuple(row.object_box)
-    values["end_reason"] = EndReason(row.end_reason) if row.end_reason else None
-    values["rivals"] = None if row.rivals is None else Rivals.from_dict(row.rivals)
+def _to_interaction(row: InteractionRow) -> Interaction:
+    return _of_values({name: getattr(row, name) for name in _PLAIN}, row.vector)
+
+
+def _of_values(values: dict[str, Any], vector: Vector | None) -> Interaction:
+    """From columns by name."""
+    end_reason, rivals = values["end_reason"], values["rivals"]
+    values["kind"], values["phase"] = Kind(values["kind"]), Phase(values["phase"])
+    for name in ("human_box", "object_box"):
+        values[name] = tuple(values[name])
+    values["end_reason"] = EndReason(end_reason) if end_reason else None
+    values["rivals"] = None if rivals is None else Rivals.from_dict(rivals)
     return Interaction(**values, vector=vector)

@@ -156,6 +156,7 @@ class InteractionRow(Base):
         Index(None, "verb", "started_at"),
         Index(None, "object_class", "verb", "started_at"),
         Index(None, "human_number", "started_at"),
+        Index(None, "object_track", "started_at"),
         Index(None, "started_at"),
         Index(None, "ended_at"),
         # The longest one bounds where those that were going on at a time can begin.

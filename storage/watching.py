@@ -38,17 +38,18 @@ _TRACK_TOLD = timedelta(seconds=130)  # by then what is known of a track is stor
 _PAUSE = timedelta(minutes=10)  # at most, between two looks whether somebody has gone
 
 
+class OvertakenError(Exception):
+    """Somebody else has settled some of it: what they told may be the same in other words."""
+
+
 @dataclass(frozen=True)
 class Watched:
-    """What one step did; `looked` at the limit: there is more to do."""
+    """What one step did."""
 
     looked: int = 0
     alerts: int = 0
     held: int = 0
-
-    @property
-    def more(self) -> bool:
-        return self.looked == _BATCH
+    more: bool = False  # there is more to do
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,17 @@ def find(session: ReadSession, *, now: datetime) -> Findings:
 
 
 def settle(session: Session, findings: Findings, *, now: datetime) -> Watched:
-    """Make the alerts, to be committed as a whole; what others have settled is left to them."""
-    mine = take_looks(session, [look.seq for look in findings.looks])
+    """Make the alerts, to be committed as a whole.
+
+    Raises `OvertakenError`, where the transaction is to be taken back and all asked again: who
+    settles knows of every alert that was made before, or that he found about at the same time.
+    """
+    if not take_looks(session, findings.looks):
+        raise OvertakenError
     locked = lock_standing(session, {standing.id for _, standing, _, _ in findings.found})
     alerts = held = 0
     for look, standing, rows, wait in findings.found:
-        if look.seq not in mine or standing.id not in locked:
+        if standing.id not in locked:
             continue
         ids = [id_ for row in rows for id_ in _ids(row)]
         known = alerted(session, standing=standing.id, interactions=ids)
@@ -98,7 +104,7 @@ def settle(session: Session, findings: Findings, *, now: datetime) -> Watched:
         for row in sorted(fresh, key=lambda row: row.interaction.started_at):
             made, reason = _tell(session, standing, row, now)
             alerts, held = alerts + (made and reason is None), held + (made and bool(reason))
-    return Watched(len(findings.looks), alerts, held)
+    return Watched(len(findings.looks), alerts, held, more=len(findings.looks) == _BATCH)
 
 
 def _ids(row: Row) -> tuple[uuid.UUID, ...]:

@@ -29,7 +29,7 @@ from storage.delivery_rows import (
 from storage.errors import StorageError
 from storage.standing import Standing, watched
 from storage.standing_rows import all_standing, set_trouble
-from storage.watching import Watched, find, settle
+from storage.watching import OvertakenError, Watched, find, settle
 from stream.backoff import next_try
 
 logger = logging.getLogger(__name__)
@@ -99,11 +99,14 @@ class Alerting:
             return Watched()
         with self._sessions() as session:
             findings = find(session, now=now)
-        with self._sessions.begin() as session:
-            if not standings:
-                drop_looks(session)
-                return Watched()
-            step = settle(session, findings, now=now)
+        try:
+            with self._sessions.begin() as session:
+                if not standings:
+                    drop_looks(session)
+                    return Watched()
+                step = settle(session, findings, now=now)
+        except OvertakenError:
+            return Watched(len(findings.looks), more=True)
         self.counts.made += step.alerts
         self.counts.held += step.held
         return step

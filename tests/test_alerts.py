@@ -28,6 +28,7 @@ from storage.channels import Channel
 from storage.delivery_rows import Delivery, claim, delivery_log, due
 from storage.repository import add_interactions
 from storage.standing_rows import remove_standing
+from storage.watching import Findings, Watched, find
 from stream import mqtt, webhook
 from stream.alerting import Alerting
 from stream.backoff import GIVE_UP, backoff_seconds, next_try
@@ -289,6 +290,26 @@ def start(url: str) -> BaseProcess:
     return process
 
 
+def test_who_was_overtaken_asks_again(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, teller: Teller
+) -> None:
+    stand(sessions, "who picked up a box")
+    slow, quick = (Alerting(sessions, teller.send) for _ in range(2))
+
+    def overtaken(session: Session, *, now: datetime) -> Findings:
+        monkeypatch.setattr("stream.alerting.find", find)
+        found = find(session, now=now)
+        happen(sessions, 2)
+        assert quick.look().alerts == 2
+        happen(sessions, 3)
+        return found
+
+    happen(sessions, 1)
+    monkeypatch.setattr("stream.alerting.find", overtaken)
+    assert slow.look() == Watched(looked=1, more=True)
+    assert slow.look().alerts == 1
+
+
 def test_a_removed_question_takes_what_waits_with_it(
     sessions: Sessions, hook: Hook, teller: Teller
 ) -> None:
@@ -300,6 +321,24 @@ def test_a_removed_question_takes_what_waits_with_it(
         remove_standing(session, "mine")
     assert not alerting.send_due()
     assert hook.hits == []
+
+
+def test_a_try_of_a_removed_question_is_not_written_down_as_another_s(
+    sessions: Sessions, hook: Hook, teller: Teller
+) -> None:
+    alerting = Alerting(sessions, teller.send)
+    for number in range(2):
+        stand(sessions, "who picked up a box", channels=(Channel.make(hook.url),))
+        happen(sessions, number)
+        alerting.look()
+        if number == 0:
+            with sessions.begin() as session:
+                delivery = claim(session, 1, now=datetime.now(UTC))
+                remove_standing(session, "mine")
+    assert delivery is not None
+    alerting.attempt(delivery)
+    assert alerting.send_due(), "the second one waits"
+    assert len(hook.hits) == 2
 
 
 class Broker:

@@ -1,15 +1,20 @@
 """One thing that is handed over is one alert, in whatever words and order it becomes known."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from storage.alert_rows import note_new
 from storage.interactions import Interaction, Phase
+from storage.repository import add_interactions
+from storage.watching import Findings, OvertakenError, find, settle
 from tests.test_interactions import NOON
 from tests.test_standing import about, moment, see, stand
 
@@ -31,6 +36,12 @@ HANDED = (
     custody(5, "carry", TAKER, 3.5, 9.0),
     custody(6, "pick up", TAKER, 3.1, 3.1),
 )
+
+
+def store(sessions: Sessions, one: Interaction) -> None:
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[one])
+        note_new(session, [one], now=NOON)
 
 
 def begun(one: Interaction) -> Interaction:
@@ -89,3 +100,29 @@ def test_in_any_order_it_is_told_once(
     for first in range(0, len(told), together):
         alerts = see(sessions, *told[first : first + together])
     assert len(alerts) == 1
+
+
+def test_two_that_ask_at_once_tell_it_once_though_one_of_them_knows_less(both: Sessions) -> None:
+    """The slow one reads what is due before the thing is taken, and asks when all is known."""
+    stand(both, "who handed the box to whom")
+    giver, taker = HANDED[1], HANDED[3]
+    store(both, giver)
+    quick = list[Findings]()
+
+    statements = itertools.count()
+
+    def meanwhile(_: object) -> None:
+        if next(statements) == 1:  # what is due has been read
+            store(both, taker)
+            with both() as other:
+                quick.append(find(other, now=NOON))
+            store(both, HANDED[2])
+
+    with both() as session:
+        event.listen(session, "do_orm_execute", meanwhile)
+        slow = find(session, now=NOON)
+    with both.begin() as session:
+        assert settle(session, slow, now=NOON).alerts == 1
+    with pytest.raises(OvertakenError), both.begin() as session:
+        settle(session, *quick, now=NOON)
+    assert len(see(both, *HANDED)) == 1

@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage.ask import answer, understand_stored
@@ -183,22 +185,48 @@ def test_a_row_is_as_likely_alone_as_among_others(sessions: sessionmaker[Session
         assert likelihoods(session, [put, before])[put.id] == likelihoods(session, [put])[put.id]
 
 
-def test_rows_near_each_other_are_judged_by_one_look(
-    sessions: sessionmaker[Session],
+@pytest.mark.parametrize(
+    ("verb", "index"), [("hold", "object_track_started_at"), ("ride", "human_number_started_at")]
+)
+def test_rows_are_judged_together_and_only_their_tracks_are_read(
+    sessions: sessionmaker[Session], verb: str, index: str
 ) -> None:
-    """However many of a busy camera are ranked, their windows are not read one by one."""
+    """However many are ranked, of however many cameras, in a database that was never analyzed."""
     rows = [
-        make_interaction(n, verb="hold", object_track=f"gate:0:{n}", peak_score=0.9)
-        for n in range(100)
+        make_interaction(n, verb=verb, camera=camera, object_track=f"{camera}:0:{n}")
+        for n, camera in enumerate(("gate", "yard", "hall", "door") * 25)
     ]
     store(sessions, *rows)
-    sent: list[str] = []
+    sent: list[tuple[str, object]] = []
     with sessions() as session:
-        engine = session.get_bind()
-        event.listen(engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *told: sent.append(told[2:4]))
         likelihoods(session, rows)
-    (looked,) = sent
-    assert looked.count("BETWEEN") == 1
+        ((looked, parameters),) = sent
+        (step,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {looked}", parameters)
+    assert f"SEARCH interactions USING INDEX ix_interactions_{index}" in step.detail
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(*(st.integers(0, n) for n in (5, 2, 2, 1500, 400))), max_size=40))
+def test_many_rows_are_judged_as_each_alone_is(
+    sessions: sessionmaker[Session], drawn: list[tuple[int, ...]]
+) -> None:
+    verbs = ("hold", "pick up", "put down", "throw", "sit on", "read")
+    rows = []
+    for verb, person, thing, second, lasts in drawn:
+        tracks = {"human_track": f"gate:0:{person}", "object_track": f"gate:0:{7 + thing}"}
+        one = make_interaction(second, verb=verbs[verb], peak_score=0.1 + second / 2000, **tracks)
+        rows.append(replace(one, ended_at=one.started_at + timedelta(seconds=lasts)))
+    with sessions.begin() as session:
+        session.execute(text("DELETE FROM interactions"))
+        add_interactions(session, interactions=rows)
+        together = likelihoods(session, rows)
+        assert together == {
+            id_: each for one in rows for id_, each in likelihoods(session, [one]).items()
+        }
 
 
 def test_in_red_means_the_shirt_first(sessions: sessionmaker[Session]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage.alert_rows import Alert, note_new, recent_alerts
+from storage.alert_rows import Alert, drop_looks, note_new, recent_alerts
 from storage.channels import Channel
 from storage.interactions import EndReason, Interaction, Kind, Phase
 from storage.question import AskError
@@ -28,7 +28,7 @@ from storage.standing_rows import (
 )
 from storage.track_rows import add_tracks
 from storage.tracks import Track
-from storage.watching import find, settle
+from storage.watching import OvertakenError, find, settle
 from tests.test_interactions import NOON, make_interaction
 
 Sessions = sessionmaker[Session]
@@ -185,10 +185,20 @@ def test_two_that_ask_at_once_settle_each_look_once(both: Sessions) -> None:
         note_new(session, [new], now=NOON)
     with both() as one, both() as other:
         findings = find(one, now=NOON), find(other, now=NOON)
-    for each in findings:
-        with both.begin() as session:
-            settled = settle(session, each, now=NOON).alerts
-            assert settled == (1 if each is findings[0] else 0)
+    with both.begin() as session:
+        assert settle(session, findings[0], now=NOON).alerts == 1
+    with pytest.raises(OvertakenError), both.begin() as session:
+        settle(session, findings[1], now=NOON)
+
+
+def test_what_happens_as_a_question_comes_is_looked_at(sessions: Sessions) -> None:
+    stand(sessions, "who picked up a box")
+    new = moment(1, "pick up", 0)
+    with sessions.begin() as session:
+        add_interactions(session, interactions=[new])
+        note_new(session, [new], now=NOON)
+        drop_looks(session)  # by one who does not know of the question yet
+    assert about(look(sessions, NOON)) == [str(new.id)]
 
 
 def test_alerts_grow_old_as_interactions_do(sessions: Sessions, tmp_path: Path) -> None:
