@@ -95,7 +95,7 @@ def told(question: Question, found: Found) -> Answer:
     columns = _columns(question)
     if found.by_chance:
         columns = (*columns, BY_CHANCE)
-    if question.form is Form.TIMES and question.answerable:
+    if question.form is Form.TIMES and question.answerable and not question.looks:
         found.number = found.total
     asked = question.form in _YES_OR_NO and question.answerable
     known = _is_known(question, found)
@@ -163,18 +163,25 @@ def _may_be_chance(question: Question, found: Found) -> bool:
 def _short(question: Question, found: Found) -> str:
     form = question.form
     number = counted(found.total)
+    if question.looks and form is not Form.LIST:
+        return f"not known: {_moments(found)}"
     times = {0: "never", 1: "once", 2: "twice"}.get(found.total, f"{number} times")
     if form is Form.TIMES:
         return times
     if form in (Form.PEOPLE, Form.THINGS):
         return f"{found.number or 0:,} ({times})"
-    moments = "1 interaction" if found.total == 1 else f"{number} interactions"
-    told = moments if found.total else "nothing found"
+    told = _moments(found)
     if form not in _YES_OR_NO:
         return told
     if not _is_known(question, found):
         return f"not known: {told}"
     return f"{'yes' if _is_yes(form, found) else 'no'}: {told}"
+
+
+def _moments(found: Found) -> str:
+    if found.total == 1:
+        return "1 interaction"
+    return f"{counted(found.total)} interactions" if found.total else "nothing found"
 
 
 def _is_yes(form: Form, found: Found) -> bool:

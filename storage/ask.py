@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
-from functools import partial
 from itertools import islice
 
 from sqlalchemy.orm import Session
@@ -22,6 +21,7 @@ from storage.custody import is_handed_over
 from storage.filters import Filters
 from storage.grammar import understand
 from storage.likelihood import judged
+from storage.looks import Looks
 from storage.names import cameras, object_classes_seen, verbs_seen
 from storage.open_verbs import Retrieval
 from storage.question import AskError, Clause, Form, Order, Question
@@ -61,10 +61,9 @@ def understand_stored(
     verbs = set(verbs_seen(session))
     hears = None
     if open_verbs is not None:
-        bundles = bundles_with_vectors(session)
-        for bundle in bundles:
+        for bundle in bundles_with_vectors(session):
             verbs.update(open_verbs.speaks.verbs(bundle))
-        hears = partial(open_verbs.hears, bundles)
+        hears = Looks(session, open_verbs, {}).hears
     return understand(
         question,
         verbs=verbs,
@@ -108,7 +107,7 @@ def answer(
         "since": max((t for t in (since, question.since) if t is not None), default=None),
         "until": min((t for t in (until, question.until) if t is not None), default=None),
     }
-    retrieval = Retrieval(session, open_verbs)
+    retrieval = Retrieval(session, open_verbs, filters)
     matches = Matches(Source(session, retrieval), question, filters, most=MOST_COUNTED)
     asked = bool(retrieval.asked(question.clause))
     if question.order is Order.LONGEST:
@@ -126,8 +125,7 @@ def answer(
     found.notes = (*found.notes, *retrieval.notes, *retrieval.looks.notes)
     found.certainty, found.by_chance = tuple(retrieval.judgements.values()), retrieval.by_chance
     if retrieval.by_chance:
-        own = matches.source.filters(question.clause, matches.filters)
-        narrowed: Filters = {**matches.filters, **own}
+        narrowed: Filters = {**matches.filters, **matches.source.filters(question.clause)}
         found.expected = retrieval.expected(question.clause, narrowed)
     if retrieval.horizon is not None:
         found.horizon, found.complete = retrieval.horizon, False
@@ -174,7 +172,7 @@ def _everything(
         every = each_once(every)
     found = Found(every[offset : offset + limit], len(every), complete=matches.complete)
     found.notes = _notes(every, None if asked or len(every) <= _RANKED else question.form)
-    if _counts_tracks(question.form):
+    if _counts_tracks(question.form) and not question.looks:
         ones = [match.interaction for match in every]
         people = question.form is Form.PEOPLE
         found.number = len({one.human_track if people else one.object_track for one in ones})
@@ -208,7 +206,7 @@ def _less_sure(source: Source, question: Question, filters: Filters, found: Foun
 def _listed(source: Source, question: Question, filters: Filters, limit: int, offset: int) -> Found:
     """One clause alone: counted and cut to a page by the database."""
     session = source.session
-    narrowed: Filters = {**filters, **source.filters(question.clause, filters)}
+    narrowed: Filters = {**filters, **source.filters(question.clause)}
     first = 0 if offset < _RANKED else offset  # what lies behind the ranked ones is not ranked
     most = max(_RANKED, offset + limit) if first == 0 else limit
     rows = find_interactions(session, **narrowed, limit=most, offset=first)
@@ -216,7 +214,9 @@ def _listed(source: Source, question: Question, filters: Filters, limit: int, of
     found = [Match(one) for one in rows]
     every = found if first else _likeliest_first(source, found, question.clause)
     ranked = question.form if total > _RANKED else None
-    return Found(every[offset - first :][:limit], total, notes=_notes(every, ranked))
+    complete = source.retrieval.looks.complete
+    page = every[offset - first :][:limit]
+    return Found(page, total, complete=complete, notes=_notes(every, ranked))
 
 
 def _notes(every: Sequence[Match], ranked: Form | None) -> tuple[str, ...]:
@@ -232,6 +232,5 @@ def _notes(every: Sequence[Match], ranked: Form | None) -> tuple[str, ...]:
 
 def _likeliest_first(source: Source, found: list[Match], asked: Clause) -> list[Match]:
     """The first `_RANKED` by how likely all of them is; the others as they are."""
-    likeness = source.retrieval.looks.likeness
-    ranked = judged(source.session, found[:_RANKED], asked, likeness)
+    ranked = judged(source.session, found[:_RANKED], asked, source.retrieval.looks)
     return [*sorted(ranked, key=lambda match: -(match.likelihood or 0.0)), *found[_RANKED:]]

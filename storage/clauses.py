@@ -4,7 +4,13 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from storage.attributes import read_dress, read_person_look, read_thing_colour, read_thing_look
+from storage.attributes import (
+    Dress,
+    read_dress,
+    read_person_look,
+    read_thing_colour,
+    read_thing_look,
+)
 from storage.light_verbs import read_light_verbs
 from storage.locations import leave_places
 from storage.open_reading import read_open_verbs
@@ -30,7 +36,10 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     part = reading.part(start, end)
     human, person = _read_person(part)
     dress = read_dress(part)
-    person_look = None if names.hears is None else read_person_look(part, names.hears)
+    person_look = None
+    if names.hears is not None:
+        person_look, worn = read_person_look(part, names.objects, names.hears)
+        dress = worn if dress == Dress() else dress
     read_light_verbs(part, names.verbs, names.objects)
     read_verbs(part, names.verbs)
     read_objects(part, names.objects)

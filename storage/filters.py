@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, false, func, or_, select, union_all
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from storage.names import verbs_seen
-from storage.tables import InteractionRow, TrackRow
+from storage.tables import InteractionRow, PairVectorRow, TrackRow
 
 _MOST_BRANCHES = 200
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
@@ -31,6 +31,7 @@ class Filters(TypedDict, total=False):
     thing_colour: str | None
     human_tracks: Collection[str] | None  # those that look as is asked for
     object_tracks: Collection[str] | None
+    bundles: Collection[str] | None  # whose tracks these are
     since: datetime | None  # bounds of the time in which it was going on
     until: datetime | None
     beyond: tuple[datetime, uuid.UUID] | None  # start and id of the last row of the page before
@@ -49,7 +50,7 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
         person = number_of(human)
     if person is not None:
         common.append(row.human_number == person)
-    common += looks_of(row.human_track, row.object_track, filters)
+    common += looks_of(row, filters)
     if (since := filters.get("since")) is not None:
         length = min(_longest(session) + _CLOCKS_APART, max(since - _EARLIEST, timedelta()))
         common += [row.ended_at >= since, row.started_at >= since - length]
@@ -57,9 +58,10 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
         common.append(row.started_at <= until)
     if (beyond := filters.get("beyond")) is not None:
         common += _behind(*beyond, upwards=filters.get("oldest_first", False))
-    if verbs is None and person is None and (camera is not None or classes is not None):
+    named = person is not None or filters.get("bundles") is not None  # by their tracks
+    if verbs is None and not named and (camera is not None or classes is not None):
         verbs = verbs_seen(session)
-    if person is not None or len(verbs or ()) * len(classes or "1") > _MOST_BRANCHES:
+    if named or len(verbs or ()) * len(classes or "1") > _MOST_BRANCHES:
         single = [row.verb.in_(verbs)] if verbs is not None else []
         single += [row.object_class.in_(classes)] if classes is not None else []
         return [[*common, *single]]
@@ -74,11 +76,12 @@ def branches_of(session: Session, **filters: Unpack[Filters]) -> list[list[Colum
 
 
 def looks_of(
-    human: InstrumentedAttribute[str], thing: InstrumentedAttribute[str], filters: Filters
+    row: type[InteractionRow] | type[PairVectorRow], filters: Filters
 ) -> list[ColumnElement[bool]]:
     """Tracks of the colours and looks that are asked for; one of which they are not known is not
     meant."""
     above, below = TrackRow.colour, TrackRow.lower_colour
+    human, thing = row.human_track, row.object_track
     worn, thing_colour = filters.get("person_colour"), filters.get("thing_colour")
     upper, lower = filters.get("upper_colour"), filters.get("lower_colour")
     wanted = [
@@ -92,12 +95,15 @@ def looks_of(
         for track, fits in wanted
         if fits is not None
     ]
-    people, things = filters.get("human_tracks"), filters.get("object_tracks")
-    return [
-        *coloured,
-        *([] if people is None else [human.in_(people)]),
-        *([] if things is None else [thing.in_(things)]),
-    ]
+    looking = list[ColumnElement[bool]]()
+    if (people := filters.get("human_tracks")) is not None:  # by number, which indices begin with
+        numbers = {number_of(track) for track in people}
+        looking += [row.human_number.in_(sorted(numbers)), human.in_(sorted(people))]
+    if (things := filters.get("object_tracks")) is not None:
+        looking.append(thing.in_(sorted(things)))
+    if (bundles := filters.get("bundles")) is not None:
+        looking.append(row.bundle.in_(sorted(bundles)))
+    return [*coloured, *looking]
 
 
 def time_of(

@@ -26,6 +26,7 @@ from storage.custodies import HANDED, Custody, custodies, given, taken
 from storage.custody import HOLDING
 from storage.filters import number_of
 from storage.interactions import PICK_UP, PUT_DOWN, Interaction
+from storage.looks import Looks
 from storage.question import Clause
 from storage.sequences import Match
 from storage.tables import InteractionRow, TrackRow
@@ -39,7 +40,6 @@ _AT_ONCE = 100  # interactions in one query, in the order of time: most of their
 _ALONE = 0.3  # belief in a transition without such custody: as often a box that jumps
 _BELOW = 0.5  # "in red" is said of the trunk at least twice as often as of the legs
 _SURE = 1 - 1e-6  # no belief is more
-_ALL: Mapping[str, float] = {}  # look as was asked for
 
 
 class _Stored(NamedTuple):
@@ -70,12 +70,10 @@ def likelihoods(session: Session, found: Collection[Interaction]) -> dict[UUID, 
 
 
 def judged(
-    session: Session, found: Sequence[Match], asked: Clause, likeness: Mapping[str, float] = _ALL
+    session: Session, found: Sequence[Match], asked: Clause, looks: Looks | None = None
 ) -> list[Match]:
-    """With how likely each is: all of it happened, and who did it is who was asked for.
-
-    `likeness`: of tracks that look as was asked for, as far as they do.
-    """
+    """With how likely each is: all of it happened, and who did it is who was asked for; with what
+    looks as was asked for, as far as that was found."""
     known = likelihoods(session, {one.id: one for match in found for one in _parts(match)}.values())
     meant = _meant(session, {match.interaction.human_track for match in found}, asked)
     return [
@@ -83,7 +81,7 @@ def judged(
             match,
             likelihood=meant[match.interaction.human_track]
             * prod(known[one.id] for one in _parts(match))
-            * prod(likeness.get(track, 1.0) for track in _tracks(match)),
+            * (1.0 if looks is None else _likeness(looks, match, asked)),
         )
         for match in found
     ]
@@ -93,8 +91,9 @@ def _parts(match: Match) -> tuple[Interaction, ...]:
     return match.interaction, *match.evidence
 
 
-def _tracks(match: Match) -> set[str]:
-    return {track for one in _parts(match) for track in (one.human_track, one.object_track)}
+def _likeness(looks: Looks, match: Match, asked: Clause) -> float:
+    one = match.interaction
+    return looks.likeness(asked, one.human_track, one.object_track)
 
 
 def _meant(session: Session, people: Collection[str], asked: Clause) -> dict[str, float]:

@@ -3,11 +3,12 @@
 A track has a vector of what it looks like. It may be striped the more it is nearer to "a photo of a
 striped cup" than to "a photo of a cup". How much nearer it must be differs from tower to tower and
 from word to word, so tracks are compared with each other: those pass that look more like it than
-five of six that were stored. None of them need be striped, and the answer says so.
+five of six that were there. None of them need be striped, and the answer says so.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from sqlalchemy import ColumnElement, select
@@ -18,110 +19,167 @@ from storage.names import object_classes_seen
 from storage.question import Clause
 from storage.speech import OpenVerbs
 from storage.tables import TrackRow, Vector
-from storage.vector_rows import Floats
+from storage.vector_rows import Floats, bundles_with_vectors
 
-PASSING = 1 / 6  # of all tracks of a camera, those that look most like it
-_COMPARED = 2000  # tracks, the newest
-_MOST = 5000  # that are asked for at once, the newest
+PASSING = 1 / 6  # of all tracks of a class, those that look most like it
+_ENOUGH = 100  # tracks to compare with; in a time with fewer the newest of other times, too
+_MOST = 5000  # tracks of a class and bundle that are looked at, the newest
+_AROUND = timedelta(days=1)  # what happened before or after is of tracks so near
+_EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _PERSON = "person"
 
 
-@dataclass(frozen=True, eq=False)
-class _Tracks:
-    """N tracks of one bundle and class."""
+@dataclass(frozen=True)
+class Alike:
+    """Tracks that look most like something; of how many, and whether of all that there were."""
 
-    ids: list[str]
-    looks: Floats  # (N, D) of length one
+    likeness: dict[str, float]  # by track: share of those compared that look less like it
+    bundles: frozenset[str]  # that saw them
+    compared: int = 0
+    complete: bool = True
 
 
 class Looks:
-    """Of all clauses of one question; `notes` say what was compared."""
+    """Of all clauses of one question, over the tracks of its camera and its time.
 
-    def __init__(self, session: Session, how: OpenVerbs | None) -> None:
-        self._session, self._how = session, how
-        self._nulls = dict[tuple[str, str, str, str | None], Floats]()  # scores, in order
+    `notes` say what was compared, and which bundles could not be asked.
+    """
+
+    def __init__(self, session: Session, how: OpenVerbs | None, window: Filters) -> None:
+        self._session, self._how, self._window = session, how, window
+        self._known = dict[tuple[str, tuple[str, ...]], Alike]()
         self.notes = dict[str, None]()
-        self.likeness = dict[str, float]()  # of tracks: share of all that look less like it
 
-    def filters(self, clause: Clause, window: Filters) -> Filters:
+    @property
+    def complete(self) -> bool:
+        return all(found.complete for found in self._known.values())
+
+    def hears(self, words: str) -> bool:
+        """Can any bundle be told what the words look like, of which a look is stored?"""
+        if self._how is None:
+            return False
+        speaks = self._how.speaks
+        return any(
+            speaks.silence(bundle) is None
+            and speaks.deaf(bundle, words) is None
+            and self._has_looks(bundle)
+            for bundle in bundles_with_vectors(self._session)
+        )
+
+    def filters(self, clause: Clause) -> Filters:
         """The tracks that are meant, where a clause says what they look like."""
         found: Filters = {}
-        if clause.person_look is not None:
-            found["human_tracks"] = self._alike(clause.person_look, (_PERSON,), window)
-        if clause.thing_look is not None:
-            classes = clause.objects or object_classes_seen(self._session)
-            found["object_tracks"] = self._alike(clause.thing_look, classes, window)
+        bundles = list[frozenset[str]]()
+        if (people := self._people(clause)) is not None:
+            found["human_tracks"] = people.likeness
+            bundles.append(people.bundles)
+        if (things := self._things(clause)) is not None:
+            found["object_tracks"] = things.likeness
+            bundles.append(things.bundles)
+        if bundles:
+            found["bundles"] = frozenset.intersection(*bundles)
         return found
 
-    def _alike(self, look: str, classes: Collection[str], window: Filters) -> list[str]:
-        found, compared = list[str](), 0
-        for (bundle, name), tracks in self._tracks(classes, _conditions(window), _MOST).items():
-            null = self._null(bundle, name, look, window.get("camera"))
-            scores = self._scores(bundle, name, look, tracks.looks)
-            others = len(null) - np.searchsorted(null, scores) - 1  # at least as much like it
-            above = others.clip(0) / max(len(null), 1)
-            passing = np.flatnonzero(above < PASSING).tolist()
-            self.likeness |= {tracks.ids[n]: 1 - float(above[n]) for n in passing}
-            found += [tracks.ids[n] for n in passing]
-            compared += len(null)
-        many = f"those that look most like it of {compared:,}, which need not be"
-        self.notes[
-            f"{look!r}: {many if compared else 'nothing is stored of what they look like'}"
-        ] = None
-        return found
+    def likeness(self, clause: Clause, person: str, thing: str) -> float:
+        """How much two tracks that passed look as the clause says; 1: it says nothing."""
+        people, things = self._people(clause), self._things(clause)
+        of_person = 1.0 if people is None else people.likeness.get(person, 1.0)
+        return of_person * (1.0 if things is None else things.likeness.get(thing, 1.0))
 
-    def _null(self, bundle: str, name: str, look: str, camera: str | None) -> Floats:
-        key = bundle, name, look, camera
-        if key not in self._nulls:
-            row = TrackRow
-            near = [row.bundle == bundle, *([] if camera is None else [row.camera == camera])]
-            tracks = self._tracks((name,), near, _COMPARED).get((bundle, name))
-            looks = np.zeros((0, 1)) if tracks is None else tracks.looks
-            scores = self._scores(bundle, name, look, looks) if len(looks) else np.zeros(0)
-            self._nulls[key] = np.sort(scores)
-        return self._nulls[key]
+    def _people(self, clause: Clause) -> Alike | None:
+        look = clause.person_look
+        return None if look is None else self._alike(f"person {look}", look, (_PERSON,))
 
-    def _scores(self, bundle: str, name: str, look: str, looks: Floats) -> Floats:
-        """(N,) how much nearer than to what is said of any."""
-        assert self._how is not None
-        said = f"person {look}" if name == _PERSON else f"{look} {name}"
-        told, any_ = self._how.speaks.plain(bundle, [_photo(said), _photo(name)])
-        found: Floats = looks @ (told - any_)
-        return found
+    def _things(self, clause: Clause) -> Alike | None:
+        look = clause.thing_look
+        if look is None:
+            return None
+        classes = clause.objects or tuple(object_classes_seen(self._session))
+        return self._alike(f"{look} {{}}", look, classes)
 
-    def _tracks(
-        self, classes: Iterable[str], conditions: list[ColumnElement[bool]], most: int
-    ) -> dict[tuple[str, str], _Tracks]:
-        """By bundle and class, of bundles that can be asked."""
+    def _alike(self, said: str, look: str, classes: tuple[str, ...]) -> Alike:
+        """`said`: what is seen, `{}` in the place of a class."""
+        key = said, classes
+        if key not in self._known:
+            self._known[key] = self._compare(said, classes)
+            compared = self._known[key].compared
+            many = f"those that look most like it of {compared:,}, which need not be"
+            none = "nothing is stored of what they look like"
+            self.notes[f"{look!r}: {many if compared else none}"] = None
+        return self._known[key]
+
+    def _compare(self, said: str, classes: Collection[str]) -> Alike:
+        likeness, compared, complete = dict[str, float](), 0, True
+        seen = set[str]()
+        for bundle in self._bundles(said):
+            for name in sorted(classes):
+                tracks = self._tracks(bundle, name, self._window)
+                if not tracks:
+                    continue
+                nearer = self._direction(bundle, said, name)
+                scores = _scores(tracks, nearer)
+                others = scores
+                if len(others) < _ENOUGH:
+                    anytime: Filters = {"camera": self._window.get("camera")}
+                    others = _scores(self._tracks(bundle, name, anytime), nearer)
+                above = len(others) - np.searchsorted(np.sort(others), scores) - 1
+                shares = dict(zip(tracks, (above / len(others)).tolist(), strict=True))
+                likeness |= {track: 1 - s for track, s in shares.items() if s < PASSING}
+                seen.add(bundle)
+                compared += len(others)
+                complete = complete and len(tracks) < _MOST
+        return Alike(likeness, frozenset(seen), compared, complete)
+
+    def _bundles(self, said: str) -> list[str]:
+        """Those that can be asked; of the others a note is made."""
         if self._how is None:
-            return {}
+            return []
+        speaks, able = self._how.speaks, list[str]()
+        for bundle in bundles_with_vectors(self._session):
+            mute = speaks.silence(bundle)
+            why = speaks.deaf(bundle, said.format("thing")) if mute is None else mute
+            if why is None:
+                able.append(bundle)
+            else:
+                self.notes[why] = None
+        return able
+
+    def _direction(self, bundle: str, said: str, name: str) -> Floats:
+        """(D,) from any such thing to what is said of it."""
+        assert self._how is not None
+        told, any_ = self._how.speaks.plain(bundle, [_photo(said.format(name)), _photo(name)])
+        direction: Floats = told - any_
+        return direction
+
+    def _tracks(self, bundle: str, name: str, window: Filters) -> dict[str, Vector]:
+        """Of a bundle and a class that were there; the newest of many."""
         row = TrackRow
-        query = select(row.bundle, row.class_name, row.id, row.look)
-        query = query.where(row.class_name.in_(sorted(classes)), row.look.is_not(None), *conditions)
-        rows: dict[tuple[str, str], list[tuple[str, Vector]]] = {}
-        for bundle, name, id_, look in self._session.execute(
-            query.order_by(row.last_seen.desc()).limit(most)
-        ):
-            if look is not None:
-                rows.setdefault((bundle, name), []).append((id_, look))
-        return {
-            key: _Tracks(
-                [id_ for id_, _ in some], np.stack([look for _, look in some]).astype(float)
-            )
-            for key, some in rows.items()
-            if self._how.speaks.silence(key[0]) is None
-        }
+        query = select(row.id, row.look).where(
+            row.bundle == bundle, row.class_name == name, row.look.is_not(None), *_within(window)
+        )
+        found = self._session.execute(query.order_by(row.last_seen.desc()).limit(_MOST))
+        return {id_: look for id_, look in found if look is not None}
+
+    def _has_looks(self, bundle: str) -> bool:
+        row = TrackRow
+        query = select(row.id).where(row.bundle == bundle, row.look.is_not(None)).limit(1)
+        return self._session.scalar(query) is not None
 
 
-def _conditions(window: Filters) -> list[ColumnElement[bool]]:
-    """Tracks that were there at the cameras and the time that are asked about."""
+def _scores(tracks: dict[str, Vector], direction: Floats) -> Floats:
+    """(N,)"""
+    scores: Floats = np.stack(list(tracks.values())).astype(np.float32) @ direction
+    return scores
+
+
+def _within(window: Filters) -> list[ColumnElement[bool]]:
     row, found = TrackRow, list[ColumnElement[bool]]()
     if (camera := window.get("camera")) is not None:
         found.append(row.camera == camera)
     if (since := window.get("since")) is not None:
-        found.append(row.last_seen >= since)
+        found.append(row.last_seen >= since - min(_AROUND, since - _EARLIEST))
     if (until := window.get("until")) is not None:
-        found.append(row.first_seen <= until)
+        found.append(row.first_seen <= until + min(_AROUND, _LATEST - until))
     return found
 
 

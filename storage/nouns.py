@@ -46,7 +46,7 @@ def is_thing(word: str) -> bool:
 def is_worn(word: str) -> bool:
     """Is it what people put on: "hat", "boots", "glasses"?"""
     worn = {meaning for kind in _WORN for meaning in _meanings(kind)}
-    return any(not worn.isdisjoint(_upwards(meaning)) for meaning in _meanings(word))
+    return any(not worn.isdisjoint(_upwards(meaning)) for meaning in _meanings(word)[:1])
 
 
 def classes_like(word: str, classes: Collection[str]) -> Alike | None:

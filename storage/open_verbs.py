@@ -46,11 +46,19 @@ class Asked:
 class Retrieval:
     """Looks for open verbs; `notes` and `complete` tell what was not looked at."""
 
-    def __init__(self, session: Session, how: OpenVerbs | None, *, weaker: bool = False) -> None:
-        """`weaker`: looks for what was seen live, but was not likely enough to be told."""
+    def __init__(
+        self,
+        session: Session,
+        how: OpenVerbs | None,
+        window: Filters | None = None,
+        *,
+        weaker: bool = False,
+    ) -> None:
+        """`window`: camera and time of the question. `weaker`: looks for what was seen live, but
+        was not likely enough to be told."""
         self._session, self._how, self._weaker = session, how, weaker
         self._bundles: list[str] | None = None
-        self.looks = Looks(session, how)
+        self.looks = Looks(session, how, window or {})
         self.notes: dict[str, None] = {}  # in order, each once
         self.judgements: dict[tuple[str, str], Judgement] = {}  # by bundle and phrase
         self.by_chance: dict[uuid.UUID, float] = {}  # p-values of moments
@@ -60,7 +68,7 @@ class Retrieval:
 
     @property
     def complete(self) -> bool:
-        return not self.cuts
+        return not self.cuts and self.looks.complete
 
     @property
     def slack(self) -> timedelta:

@@ -23,7 +23,9 @@ def read_parts(
             gone = read_leaving(reading, segment.start, segment.end)
         else:
             gone = False
-        part = read_clause(reading, segment.start, segment.end, names)
+        # Of looks nothing is so sure that it would refute anything.
+        known = replace(names, hears=None) if segment.negated else names
+        part = read_clause(reading, segment.start, segment.end, known)
         if gone and part == Clause():
             leaves = True
         elif segment.lacking and leaves and _is_thing(reading, segment, part):

@@ -97,7 +97,7 @@ class Source:
 
     def pages(self, clause: Clause, window: Filters, size: int) -> Iterator[list[Interaction]]:
         """All of a clause, in order, never more than `size` at once."""
-        filters: Filters = {**window, **self.filters(clause, window)}
+        filters: Filters = {**window, **self.filters(clause)}
         stored = _stored(self.session, filters, size)
         moments = [*self.retrieval.moments(clause, filters), *self._less_sure(clause, filters)]
         if moments and clause.verbs:  # another bundle may have seen the same live
@@ -110,10 +110,9 @@ class Source:
         while page := list(islice(both, size)):
             yield page
 
-    def filters(self, clause: Clause, window: Filters) -> Filters:
-        """Of one clause in a time, at a camera."""
-        looks = self.retrieval.looks.filters(clause, window)
-        return {**clause_filters(self.session, clause), **looks}
+    def filters(self, clause: Clause) -> Filters:
+        """Of one clause, wherever and whenever."""
+        return {**clause_filters(self.session, clause), **self.retrieval.looks.filters(clause)}
 
     def _less_sure(self, clause: Clause, filters: Filters) -> list[Interaction]:
         if self.weaker is None:

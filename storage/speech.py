@@ -5,7 +5,7 @@ Text towers belong to models, which this package does not know: they are handed 
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import inf
@@ -81,12 +81,6 @@ class OpenVerbs:
         known = self.speaks.verbs(bundle)
         pattern = sentence_pattern(known)
         return [known.get(phrase) or pattern.format(gerund(phrase)) for phrase in phrases]
-
-    def hears(self, bundles: Collection[str], words: str) -> bool:
-        """Does any of them know what the words mean?"""
-        speaks = self.speaks
-        able = (bundle for bundle in bundles if speaks.silence(bundle) is None)
-        return any(speaks.deaf(bundle, words) is None for bundle in able)
 
     def smoothing(self, bundle: str) -> VerbSmoothing:
         return VerbSmoothing(**{**self.speaks.smoothing(bundle), **self.changed})

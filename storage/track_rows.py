@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from storage.filters import number_of
@@ -26,6 +26,8 @@ def add_tracks(session: Session, *, tracks: Sequence[Track]) -> None:
         return
     insert = insert_into(session, TrackRow)
     new = {name: insert.excluded[name] for name in _TRACK_COLUMNS if name != "id"}
+    known = case((insert.excluded.bundle == TrackRow.bundle, TrackRow.look))  # of the same towers
+    new["look"] = func.coalesce(insert.excluded.look, known)
     statement = insert.on_conflict_do_update(
         index_elements=["id"], set_=new, where=insert.excluded.frames >= TrackRow.frames
     )

@@ -116,7 +116,7 @@ def pair_conditions(bundle: str, filters: Filters) -> list[ColumnElement[bool]]:
         person = number_of(human)
     if person is not None:
         conditions.append(row.human_number == person)
-    conditions += looks_of(row.human_track, row.object_track, filters)
+    conditions += looks_of(row, filters)
     if (since := filters.get("since")) is not None:
         conditions.append(row.taken_at >= since)
     if (until := filters.get("until")) is not None:
