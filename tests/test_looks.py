@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 from sqlalchemy.orm import Session, sessionmaker
@@ -257,6 +257,7 @@ def looks_at(frames: Sequence[ScoredFrame], folder: Path, *, fails: bool = False
     return [list(round_.frames[0].looks) for round_ in stage.look(rounds)]
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 1500))
 def test_whoever_stays_is_looked_at_ever_less_often(frames: int) -> None:
     found = looks_at([scored(n) for n in range(frames)], Path("nowhere"))
