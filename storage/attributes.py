@@ -1,21 +1,38 @@
-"""What people wear and what colour things have, among the words of a question."""
+"""Who is meant, what people wear and what colour things have, among the words of a question."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import replace
 
+from storage.question import Clause
 from storage.reading import Reading
 from storage.words import COLOURS, DETERMINERS, GARMENTS, WORN_ABOVE, WORN_BELOW
 
-
-@dataclass(frozen=True)
-class Dress:
-    """Colours of what somebody wears; None is any."""
-
-    anywhere: str | None = None
-    above: str | None = None
-    below: str | None = None
+_ANYONE = Clause()
 
 
-def read_dress(reading: Reading) -> Dress:
+def read_who(reading: Reading, known: Clause = _ANYONE) -> Clause:
+    """What is known of a person and what more is said: which one, and the colours they wear."""
+    named = known.human is not None or known.person is not None
+    who = known if named else _read_name(reading, known)
+    return who if known.coloured else _read_dress(reading, who)
+
+
+def _read_name(reading: Reading, who: Clause) -> Clause:
+    """A track (`gate:0:3`) or a person by number (`person 3`)."""
+    for i in sorted(reading.free):
+        word = reading.words[i]
+        if re.fullmatch(r".+:\d+:\d+", word):
+            reading.explain([i], f"track {word}")
+            reading.people["human"] = i
+            return replace(who, human=word)
+        if re.fullmatch(r"[0-9]{1,9}", word) and reading.before(i) == "person":
+            reading.explain([i - 1, i], f"person {int(word)} of any camera")
+            reading.people["person"] = i
+            return replace(who, person=int(word))
+    return who
+
+
+def _read_dress(reading: Reading, who: Clause) -> Clause:
     """ "in red", "in a red shirt", "wearing a blue coat", "with green trousers"."""
     words = reading.words
     for i in sorted(reading.free):
@@ -29,11 +46,17 @@ def read_dress(reading: Reading) -> Dress:
             continue  # "with a red cup", "in a red car": of the thing
         end = i + 2 if dressed else i + 1
         reading.explain(range(start - 1, end), f"person in {words[i]}")
-        colour, garment = _plain(words[i]), words[i + 1] if dressed else ""
-        if garment in WORN_ABOVE:
-            return Dress(above=colour)
-        return Dress(below=colour) if garment in WORN_BELOW else Dress(colour)
-    return Dress()
+        worn = _worn(words[i + 1] if dressed else "")
+        reading.people[worn] = i
+        return replace(who, **{worn: _plain(words[i])})
+    return who
+
+
+def _worn(garment: str) -> str:
+    """Where a clause has its colour."""
+    if garment in WORN_ABOVE:
+        return "upper_colour"
+    return "lower_colour" if garment in WORN_BELOW else "person_colour"
 
 
 def read_thing_colour(reading: Reading) -> str | None:

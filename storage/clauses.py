@@ -1,10 +1,9 @@
 """One part of a question becomes a `Clause`: who, did, what, in which colours."""
 
-import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from storage.attributes import read_dress, read_thing_colour
+from storage.attributes import read_thing_colour, read_who
 from storage.light_verbs import read_light_verbs
 from storage.locations import leave_places
 from storage.open_reading import read_open_verbs
@@ -27,8 +26,7 @@ class Names:
 def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     """From the free words between two places; explains those it uses."""
     part = reading.part(start, end)
-    human, person = _read_person(part)
-    dress = read_dress(part)
+    who = read_who(part)
     read_light_verbs(part, names.verbs, names.objects)
     read_verbs(part, names.verbs)
     read_objects(part, names.objects)
@@ -42,14 +40,11 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     reading.free -= set(range(start, end)) - part.free
     reading.verbs |= part.verbs
     reading.objects |= part.objects
-    return Clause(
+    reading.people |= part.people
+    return replace(
+        who,
         verbs=tuple(part.verbs),
         objects=tuple(part.objects),
-        human=human,
-        person=person,
-        person_colour=dress.anywhere,
-        upper_colour=dress.above,
-        lower_colour=dress.below,
         thing_colour=thing_colour,
         phrases=phrases,
     )
@@ -61,16 +56,3 @@ def _read_and(reading: Reading) -> None:
     for i in sorted(reading.free):
         if reading.words[i] == "and" and min(named, default=i) < i < max(named, default=i):
             reading.explain([i], "or")
-
-
-def _read_person(reading: Reading) -> tuple[str | None, int | None]:
-    """A track (`gate:0:3`) or a person by number (`person 3`)."""
-    for i in sorted(reading.free):
-        word = reading.words[i]
-        if re.fullmatch(r".+:\d+:\d+", word):
-            reading.explain([i], f"track {word}")
-            return word, None
-        if re.fullmatch(r"[0-9]{1,9}", word) and reading.before(i) == "person":
-            reading.explain([i - 1, i], f"person {int(word)} of any camera")
-            return None, int(word)
-    return None, None

@@ -46,6 +46,7 @@ class Reading:
     free: set[int] = field(default_factory=set)
     verbs: dict[str, int] = field(default_factory=dict)  # verb -> where
     objects: dict[str, int] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)  # what a clause says of one -> where
     meanings: list[Meaning] = field(default_factory=list)
 
     @classmethod
