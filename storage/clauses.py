@@ -1,51 +1,26 @@
 """One part of a question becomes a `Clause`: who, did, what, in which colours."""
 
-import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import replace
 
-from storage.attributes import (
-    Dress,
-    read_dress,
-    read_person_look,
-    read_thing_colour,
-    read_thing_look,
-)
+from storage.attributes import read_thing_colour, read_who
 from storage.light_verbs import read_light_verbs
 from storage.locations import leave_places
+from storage.look_words import read_person_look, read_thing_look
 from storage.open_reading import read_open_verbs
 from storage.question import Clause
-from storage.reading import Reading, read_kinds, read_objects, read_verbs
-
-
-@dataclass(frozen=True)
-class Names:
-    """What can be spoken of."""
-
-    verbs: Collection[str]
-    objects: Collection[str]
-    open: bool = False  # any verb of the dictionary can be asked for
-    seen: Collection[
-        str
-    ] = ()  # of the objects those that are stored: what is like them comes first
-    hears: Callable[[str], bool] | None = None  # can be told what these words look like
+from storage.reading import Names, Reading, read_kinds, read_objects, read_verbs
 
 
 def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     """From the free words between two places; explains those it uses."""
     part = reading.part(start, end)
-    human, person = _read_person(part)
-    dress = read_dress(part)
-    person_look = None
-    if names.hears is not None:
-        person_look, worn = read_person_look(part, names.objects, names.hears)
-        dress = worn if dress == Dress() else dress
+    who = read_person_look(part, read_who(part), names)
     read_light_verbs(part, names.verbs, names.objects)
     read_verbs(part, names.verbs)
     read_objects(part, names.objects)
     thing_colour = read_thing_colour(part)
     read_kinds(part, names.objects, names.seen, named=True)
-    thing_look = None if names.hears is None else read_thing_look(part, names.hears)
+    thing_look = read_thing_look(part, names)
     phrases = read_open_verbs(part, start) if names.open else ()
     if names.open:  # what is left is no verb
         read_kinds(part, names.objects, names.seen, named=False)
@@ -54,16 +29,12 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     reading.free -= set(range(start, end)) - part.free
     reading.verbs |= part.verbs
     reading.objects |= part.objects
-    return Clause(
+    reading.people |= part.people
+    return replace(
+        who,
         verbs=tuple(part.verbs),
         objects=tuple(part.objects),
-        human=human,
-        person=person,
-        person_colour=dress.anywhere,
-        upper_colour=dress.above,
-        lower_colour=dress.below,
         thing_colour=thing_colour,
-        person_look=person_look,
         thing_look=thing_look,
         phrases=phrases,
     )
@@ -75,16 +46,3 @@ def _read_and(reading: Reading) -> None:
     for i in sorted(reading.free):
         if reading.words[i] == "and" and min(named, default=i) < i < max(named, default=i):
             reading.explain([i], "or")
-
-
-def _read_person(reading: Reading) -> tuple[str | None, int | None]:
-    """A track (`gate:0:3`) or a person by number (`person 3`)."""
-    for i in sorted(reading.free):
-        word = reading.words[i]
-        if re.fullmatch(r".+:\d+:\d+", word):
-            reading.explain([i], f"track {word}")
-            return word, None
-        if re.fullmatch(r"[0-9]{1,9}", word) and reading.before(i) == "person":
-            reading.explain([i - 1, i], f"person {int(word)} of any camera")
-            return None, int(word)
-    return None, None

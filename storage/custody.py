@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from storage.attributes import read_dress
+from storage.attributes import read_who
+from storage.look_words import read_person_look
 from storage.question import Bound, Clause, Relation, Step
-from storage.reading import Reading
+from storage.reading import Names, Reading
 
 CUSTODY = ("carry", "hold", "pick up")  # who does this has it
 HOLDING = ("carry", "hold", "drink with", "read", "talk on")  # as long as it lasts
@@ -16,7 +17,8 @@ _APART = timedelta(hours=1)  # between putting it down and whatever else the per
 LEAVE = frozenset(("left", "leave", "leaves", "leaving"))
 HAND = frozenset(("hand", "handed", "hands", "give", "gave", "given", "pass", "passed"))
 _PASSIVE = frozenset(("am", "are", "be", "been", "being", "got", "is", "was", "were"))
-_LINKS = frozenset(("by", "from", "to"))  # before the other person
+_PARTICIPLES = frozenset(("given", "handed", "passed"))
+_LINKS = frozenset(("by", "from", "to"))  # before who hands it over or gets it
 
 
 def handed_over(other: Clause = _ANYONE, *, received: bool = False) -> Step:
@@ -50,7 +52,7 @@ def left_without(thing: Clause) -> list[Step]:
 
 
 def read_custody(
-    reading: Reading, start: int, end: int, clause: Clause
+    reading: Reading, start: int, end: int, clause: Clause, names: Names
 ) -> tuple[Clause, list[Step]]:
     """The clause and steps of "left ... behind" and "handed ... over", where it says either.
 
@@ -65,61 +67,73 @@ def read_custody(
             reading.explain([i] if behind is None else [i, behind], "put down, not taken again")
             return replace(clause, verbs=("put down",)), [not_taken_again(Bound.ANY)]
         if words[i] in HAND:
-            return _read_handing(reading, i, end, clause)
+            return _read_handing(reading, (start, i, end), clause, names)
     return clause, []
 
 
 def _read_handing(
-    reading: Reading, hand: int, end: int, clause: Clause
+    reading: Reading, where: tuple[int, int, int], clause: Clause, names: Names
 ) -> tuple[Clause, list[Step]]:
-    """Who hands it over, or was handed it, and the other person behind "to" or "by"."""
-    words = reading.words
-    passive = reading.before(hand) in _PASSIVE
+    """Who hands it over or, where it is told of them, who gets it, and the other person.
+
+    `where`: the part's start, the verb in it, its end.
+    """
+    start, hand, end = where
+    passive, of_thing = _voice(reading, start, hand)
     also = (reading.find(word, hand, 6) for word in ("over", "on", "else", "another"))
     places = [hand, *(place for place in also if place is not None and place < end)]
-    if passive and hand - 1 in reading.free:
+    if passive and hand - 1 in reading.free and reading.before(hand) in _PASSIVE:
         places.insert(0, hand - 1)  # "got handed"
-    of_thing = passive and _is_thing(reading, hand - 2)  # "what was handed to person 3"
     received = passive and not of_thing
     before = "had it, somebody else before"
     reading.explain(places, before if received else "had it, then somebody else")
-    link = next((i for i in range(hand + 1, end) if words[i] in _LINKS), end if passive else hand)
-    first, second = _apart(reading, clause, link, end)
-    if of_thing and link < end and words[link] != "to":  # "what was handed over by person 3"
-        first, second = second, first
+    getting = _getting(reading, start, hand, end, passive=passive)
+    giver = _person(reading, clause, set(range(start, end)) - getting, names)
+    getter = _person(reading, clause, getting, names)
+    told, other = (getter, giver) if received else (giver, getter)
     thing = clause.thing
-    had = replace(first, verbs=CUSTODY, objects=thing.objects, thing_colour=thing.thing_colour)
-    other = replace(second, objects=(), thing_colour=None)
+    had = replace(
+        told,
+        verbs=CUSTODY,
+        objects=thing.objects,
+        thing_colour=thing.thing_colour,
+        thing_look=thing.thing_look,
+    )
     return had, [handed_over(other, received=received)]
 
 
-def _is_thing(reading: Reading, i: int) -> bool:
-    """Is it "what" or "which box", or "the box", of which it is said that it was handed over?"""
-    return i in reading.objects.values() or (i >= 0 and reading.words[i] in ("what", "which"))
+def _voice(reading: Reading, start: int, hand: int) -> tuple[bool, bool]:
+    """Is it passive, and is it told of the thing: "what was handed to person 3"?"""
+    words = reading.words
+    be = next((i for i in range(hand - 1, start - 1, -1) if words[i] in _PASSIVE), None)
+    if be is None:
+        return False, False
+    things = set(reading.objects.values())
+    asked = be - 1 in things or (be > 0 and words[be - 1] in ("what", "which"))
+    turned = words[hand] in _PARTICIPLES and (asked or be == start)  # "was the box given to ..."
+    passive = be == hand - 1 or turned
+    return passive, passive and (asked or not things.isdisjoint(range(be, hand)))
 
 
-def _apart(reading: Reading, clause: Clause, link: int, end: int) -> tuple[Clause, Clause]:
-    """What is said of the person before, and of the one after "to" or "by"."""
-    late = [meaning.text for meaning in reading.meanings if meaning.places[0] > link]
-    dressed = any(text.startswith("person in ") for text in late)
-    if dressed:
-        second = Clause(
-            person_colour=clause.person_colour,
-            upper_colour=clause.upper_colour,
-            lower_colour=clause.lower_colour,
-        )
-        clause = replace(clause, person_colour=None, upper_colour=None, lower_colour=None)
-    else:
-        part = reading.part(link, end)
-        dress = read_dress(part)
-        reading.free -= set(range(link, end)) - part.free
-        second = Clause(
-            person_colour=dress.anywhere, upper_colour=dress.above, lower_colour=dress.below
-        )
-    if any(text.startswith(("person ", "track ")) and text[7:10] != "in " for text in late):
-        second = replace(second, human=clause.human, person=clause.person)
-        clause = replace(clause, human=None, person=None)
-    return clause, second
+def _getting(reading: Reading, start: int, hand: int, end: int, *, passive: bool) -> set[int]:
+    """Where who gets it is spoken of: in front of a passive, behind an active, behind "to"."""
+    places = set(range(start, hand)) if passive else set[int]()
+    gets = True
+    for i in range(hand + 1, end):
+        if i in reading.free and reading.words[i] in _LINKS:
+            gets = reading.words[i] == "to"
+        if gets:
+            places.add(i)
+    return places
+
+
+def _person(reading: Reading, clause: Clause, places: set[int], names: Names) -> Clause:
+    """What is said of a person there: some of the clause that was read of all, and what is left."""
+    said = {name: getattr(clause, name) for name, i in reading.people.items() if i in places}
+    part = Reading(reading.words, reading.free & places, meanings=reading.meanings)
+    who = read_person_look(part, read_who(part, Clause(**said)), names)
+    reading.free -= places - part.free
+    return who
 
 
 def read_leaving(reading: Reading, start: int, end: int) -> bool:

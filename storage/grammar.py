@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
 
-from storage.clauses import Names
 from storage.exclusions import When, read_period
 from storage.nouns import is_thing
 from storage.parts import read_parts
@@ -19,7 +18,7 @@ from storage.question import (
     Question,
     Span,
 )
-from storage.reading import WH_COLUMNS, Reading, read_camera, read_nobody, unexplained
+from storage.reading import WH_COLUMNS, Names, Reading, read_camera, read_nobody, unexplained
 from storage.segments import Segment, split
 from storage.times import Period
 from storage.words import (

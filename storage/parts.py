@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from storage.clauses import Names, read_clause
+from storage.clauses import read_clause
 from storage.custody import CUSTODY, left_without, not_taken_again, read_custody, read_leaving
 from storage.question import Bound, Clause, Relation, Step
-from storage.reading import Reading
+from storage.reading import Names, Reading
 from storage.segments import Segment
 from storage.words import PEOPLE, PRONOUNS, base_forms
 
@@ -99,7 +99,7 @@ def _read_first(reading: Reading, first: Segment, names: Names) -> tuple[Clause,
     clause = read_clause(reading, first.start, first.end, names)
     if clause.does:
         return clause, []
-    return read_custody(reading, first.start, first.end, clause)
+    return read_custody(reading, first.start, first.end, clause, names)
 
 
 def _excluding(

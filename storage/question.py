@@ -98,8 +98,12 @@ class Clause:
     @property
     def coloured(self) -> bool:
         """Must the colours of tracks be known, or what else they look like?"""
-        worn = self.person_colour or self.upper_colour or self.lower_colour
-        return bool(worn or self.thing_colour or self.looks)
+        return bool(self.dressed or self.thing_colour or self.looks)
+
+    @property
+    def dressed(self) -> bool:
+        """Is it said in which colours they are?"""
+        return bool(self.person_colour or self.upper_colour or self.lower_colour)
 
     @property
     def looks(self) -> bool:

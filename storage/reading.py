@@ -1,7 +1,7 @@
 """Finding verbs, objects and cameras among the words of a question, one kind after the other."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from storage.nouns import classes_like, is_thing
@@ -31,6 +31,19 @@ _GAP = 5  # words between a verb and its particle: "picked the big red box up"
 
 
 @dataclass(frozen=True)
+class Names:
+    """What can be spoken of."""
+
+    verbs: Collection[str]
+    objects: Collection[str]
+    open: bool = False  # any verb of the dictionary can be asked for
+    seen: Collection[
+        str
+    ] = ()  # of the objects those that are stored: what is like them comes first
+    hears: Callable[[str], bool] | None = None  # can be told what these words look like
+
+
+@dataclass(frozen=True)
 class Meaning:
     """Which words were explained, by their places, and as what."""
 
@@ -46,6 +59,7 @@ class Reading:
     free: set[int] = field(default_factory=set)
     verbs: dict[str, int] = field(default_factory=dict)  # verb -> where
     objects: dict[str, int] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)  # what a clause says of one -> where
     meanings: list[Meaning] = field(default_factory=list)
 
     @classmethod

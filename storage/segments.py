@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from storage.clauses import Names
 from storage.question import AskError, Relation
-from storage.reading import Reading, is_noun, read_nobody
+from storage.reading import Names, Reading, is_noun, read_nobody
 from storage.times import read_duration
 from storage.words import (
     AUXILIARIES,

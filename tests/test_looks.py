@@ -207,6 +207,19 @@ def test_what_looks_are_among_the_words(
         assert asked.clause.upper_colour == "red"
 
 
+def test_who_hands_it_over_and_who_gets_it_look_as_is_said_of_each() -> None:
+    asked = understand(
+        "who in a striped shirt gave a cup to someone in a hat",
+        verbs=["hold"],
+        objects=["cup"],
+        cameras=[],
+        hears=lambda _: True,
+    )
+    (step,) = asked.steps
+    assert (asked.clause.person_look, step.clause.person_look) == ("in a striped shirt", "in a hat")
+    assert not asked.not_understood
+
+
 def test_words_that_no_tower_was_taught_are_not_understood(stored: sessionmaker[Session]) -> None:
     told = ask(stored, "who held a tartan cup")
     assert told.not_understood == ("tartan",)
@@ -214,7 +227,9 @@ def test_words_that_no_tower_was_taught_are_not_understood(stored: sessionmaker[
     assert not ask(stored, "who in a tartan shirt held a cup").answerable
 
 
-def test_where_nothing_is_stored_of_looks_they_are_not_understood(both: sessionmaker[Session]) -> None:
+def test_where_no_look_is_stored_none_is_understood(
+    both: sessionmaker[Session],
+) -> None:
     with both.begin() as session:
         add_interactions(session, interactions=[make_interaction(1, verb="hold", bundle="b")])
         add_pair_vectors(session, vectors=[sample(0, -5.0)])

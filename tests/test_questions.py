@@ -132,6 +132,43 @@ def test_parts_hang_together(
             *("who in blue was given a cup by person 3", "after"),
             *(Clause(person_colour="blue"), Clause(person=3)),
         ),
+        (
+            *("the person in red gave the cup to someone in blue", "then"),
+            *(Clause(person_colour="red"), Clause(person_colour="blue")),
+        ),
+        (
+            *("the person in red gave someone in blue the cup", "then"),
+            *(Clause(person_colour="red"), Clause(person_colour="blue")),
+        ),
+        (
+            *("which cup was given by the person in red to the person in blue", "then"),
+            *(Clause(person_colour="red"), Clause(person_colour="blue")),
+        ),
+        (
+            *("which cup was handed to the person in blue by the person in red", "then"),
+            *(Clause(person_colour="red"), Clause(person_colour="blue")),
+        ),
+        (
+            *("was the cup passed to someone in blue by someone in red", "then"),
+            *(Clause(person_colour="red"), Clause(person_colour="blue")),
+        ),
+        (
+            *("which cup was the person in blue handed by the person in red", "then"),
+            *(Clause(person_colour="red"), Clause(person_colour="blue")),
+        ),
+        (
+            *("which cup did anyone in red hand to anyone in blue", "then"),
+            *(Clause(person_colour="red"), Clause(person_colour="blue")),
+        ),
+        (
+            *("was person 3 in blue given a cup by person 4 in a red shirt", "after"),
+            *(Clause(person=3, person_colour="blue"), Clause(person=4, upper_colour="red")),
+        ),
+        (
+            *("which cup did anyone in green hand to person 3", "then"),
+            *(Clause(person_colour="green"), Clause(person=3)),
+        ),
+        ("which cup did person 3 pass to person 4", "then", Clause(person=3), Clause(person=4)),
     ],
 )
 def test_who_hands_it_over_and_who_gets_it_are_told_apart(
