@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from storage.question import Clause
 from storage.reading import Reading
@@ -48,7 +49,8 @@ def _read_dress(reading: Reading, who: Clause) -> Clause:
         reading.explain(range(start - 1, end), f"person in {words[i]}")
         worn = _worn(words[i + 1] if dressed else "")
         reading.people[worn] = i
-        return replace(who, **{worn: _plain(words[i])})
+        colours: dict[str, Any] = {worn: _plain(words[i])}
+        return replace(who, **colours)
     return who
 
 
