@@ -63,8 +63,8 @@ def due_looks(session: Session, *, now: datetime, limit: int) -> list[Look]:
 def take_looks(session: Session, looks: Collection[Look]) -> bool:
     """False: somebody else has taken one. They are back if the transaction fails."""
     row = LookRow
-    taken = delete(row).where(row.seq.in_([look.seq for look in looks]))
-    taken = taken.returning(row.seq, row.interaction, row.standing, row.due_at)
+    columns = row.seq, row.interaction, row.standing, row.due_at
+    taken = delete(row).where(row.seq.in_([look.seq for look in looks])).returning(*columns)
     return {Look(*one) for one in session.execute(taken).tuples()} == set(looks)
 
 

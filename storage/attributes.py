@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from storage.question import Clause
 from storage.reading import Reading
@@ -58,7 +59,8 @@ def wear(reading: Reading, who: Clause, i: int, garment: str) -> Clause:
     else:
         place = "lower_colour" if garment in WORN_BELOW else "person_colour"
     reading.people[place] = i
-    return replace(who, **{place: _plain(reading.words[i])})
+    colours: dict[str, Any] = {place: _plain(reading.words[i])}
+    return replace(who, **colours)
 
 
 def read_thing_colour(reading: Reading) -> str | None:

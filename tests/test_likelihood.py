@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -197,7 +198,7 @@ def test_rows_are_judged_together_and_only_their_tracks_are_read(
         for n, camera in enumerate(("gate", "yard", "hall", "door") * 25)
     ]
     store(sessions, *rows)
-    sent: list[tuple[str, object]] = []
+    sent: list[tuple[str, Any]] = []
     with sessions() as session:
         connection = session.connection()
         event.listen(connection, "before_cursor_execute", lambda *told: sent.append(told[2:4]))
