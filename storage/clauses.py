@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from storage.attributes import read_thing_colour, read_who
 from storage.light_verbs import read_light_verbs
+from storage.like_verbs import read_like_verbs
 from storage.locations import leave_places
 from storage.look_words import read_person_look, read_thing_look
 from storage.open_reading import read_open_verbs
@@ -17,13 +18,14 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     who = read_person_look(part, read_who(part), names)
     read_light_verbs(part, names.verbs, names.objects)
     read_verbs(part, names.verbs)
+    read_like_verbs(part, start, names.verbs, early=True)
     read_objects(part, names.objects)
     thing_colour = read_thing_colour(part)
     read_kinds(part, names.objects, names.seen, named=True)
+    read_like_verbs(part, start, names.verbs)
     thing_look = read_thing_look(part, names)
     phrases = read_open_verbs(part, start) if names.open else ()
-    if names.open:  # what is left is no verb
-        read_kinds(part, names.objects, names.seen, named=False)
+    read_kinds(part, names.objects, names.seen, named=False)
     _read_and(part)
     leave_places(part, does=bool(part.verbs or phrases))
     reading.free -= set(range(start, end)) - part.free

@@ -6,12 +6,11 @@ itself. A thing must be told beside it: who "took a drink" may have carried it a
 
 from collections.abc import Collection
 
-from storage.nouns import is_thing
+from storage.nouns import classes_like, is_thing
 from storage.reading import Reading
+from storage.verbs import USAGE, verbs_like
 from storage.words import (
-    OBJECT_SYNONYMS,
     PREPOSITIONS,
-    VERB_SYNONYMS,
     base_forms,
     singulars,
     verb_lemma,
@@ -42,18 +41,13 @@ def _acts(
 ) -> tuple[str, ...]:
     """The verbs that the word may stand for, if it is no thing's name."""
     word = reading.words[i]
-    thing = word in OBJECT_SYNONYMS or any(word in name.lower().split() for name in objects)
-    if i not in reading.free or thing or verb_lemma(word, inflected=False) != word:
+    named = any(word in name.lower().split() for name in objects)
+    if i not in reading.free or named or verb_lemma(word, inflected=False) != word:
         return ()
-    named = [verb for verb in verbs if verb.split()[0] == word]
-    said = [
-        verb
-        for phrase, names in VERB_SYNONYMS.items()
-        if phrase.split()[0] == word
-        for verb in names
-        if verb in verbs
-    ]
-    return tuple(dict.fromkeys([*sorted(named), *said]))
+    heads = sorted(verb for verb in verbs if verb.split()[0] == word)
+    thing = word not in USAGE and classes_like(word, objects)
+    alike = None if heads or thing else verbs_like(word, verbs)
+    return tuple(heads) if alike is None else alike.names
 
 
 def _is_told(
@@ -85,4 +79,4 @@ def _has_thing(reading: Reading, start: int, objects: Collection[str]) -> bool:
 def _is_thing(word: str, objects: Collection[str]) -> bool:
     said = singulars(word)
     named = any(not said.isdisjoint(name.lower().split()) for name in objects)
-    return named or word in _POINTING or not said.isdisjoint(OBJECT_SYNONYMS) or is_thing(word)
+    return named or word in _POINTING or is_thing(word)

@@ -18,7 +18,15 @@ from storage.words import singulars
 _FILE = Path(__file__).with_name("nouns.tsv.gz")
 _ALIKE = 0.7  # likeness from which on one class is taken for another thing
 _WORN = ("clothing", "footwear", "headdress", "spectacles", "jewelry")
+_AKIN = 0.3  # of two meanings of a word, if they are the same sort of thing
 _TELLING = 0.15  # what a kind must say: "artifact" and "object" are everything
+
+# Words for which the dictionary has no class near: it is of 2006, a mug has a handle, and a parcel
+# is wrapped. Looked up as:
+_USAGE = {
+    **{"mobile": "cellphone", "mug": "cup", "package": "box", "parasol": "umbrella"},
+    **{"parcel": "box", "smartphone": "cellphone"},
+}
 
 
 @dataclass(frozen=True)
@@ -32,10 +40,13 @@ class _Lexicon:
 
 @dataclass(frozen=True)
 class Alike:
-    """The classes that a word is taken for, and why, in a few words."""
+    """The classes or verbs that a word is taken for, and why, in a few words or none."""
 
-    classes: tuple[str, ...]
+    names: tuple[str, ...]
     why: str
+
+    def __str__(self) -> str:
+        return " or ".join(self.names) + (f" ({self.why})" if self.why else "")
 
 
 def is_thing(word: str) -> bool:
@@ -52,22 +63,51 @@ def is_worn(word: str) -> bool:
 def classes_like(word: str, classes: Collection[str]) -> Alike | None:
     """All classes that are such things, else the class that it is itself, else the nearest.
 
-    By what it means most often; what it means next is thought of where that is a kind of a class.
+    By what it means most often. What else it means is thought of where that is a class and no
+    other sort of thing, as a "bag" is a handbag, too; what it means next where that is a kind of a
+    class.
     """
+    return _classes_like(word, frozenset(classes))
+
+
+@lru_cache(maxsize=10_000)
+def _classes_like(word: str, classes: frozenset[str]) -> Alike | None:
     known = {name: meaning for name in sorted(classes) for meaning in _meanings_of_class(name)[:1]}
-    first, second = (*_meanings(word)[:2], None, None)[:2]
-    found = None if first is None else _related(first, known) or _nearest(first, known)
-    return found or (None if second is None else _related(second, known))
+    meanings = _meanings(word)
+    if not meanings:
+        return None
+    first = meanings[0]
+    itself = [name for name, m in known.items() if m in meanings and _likeness(first, m) >= _AKIN]
+    names = sorted({*itself, *_kinds(first, known)})
+    if names:
+        return _told(names, exact=names == itself)
+    found = _nearest(first, known)
+    return found if found or len(meanings) == 1 else _of_second(meanings[1], known)
 
 
-def _related(wanted: int, known: Mapping[str, int]) -> Alike | None:
-    kinds = tuple(name for name, meaning in known.items() if wanted in _upwards(meaning))
-    if kinds and _lexicon().says[wanted] >= _TELLING:
-        return Alike(kinds, "kinds of it" if len(kinds) > 1 else "the nearest")
-    return _nearest(wanted, {name: m for name, m in known.items() if m in _upwards(wanted)})
+def _of_second(second: int, known: Mapping[str, int]) -> Alike | None:
+    kinds = _kinds(second, known)
+    return _told(kinds, exact=False) if kinds else _nearest(second, _above(second, known))
+
+
+def _told(names: Collection[str], *, exact: bool) -> Alike:
+    why = "kinds of it" if len(names) > 1 else "the nearest"
+    return Alike(tuple(names), "" if exact else why)
+
+
+def _kinds(wanted: int, known: Mapping[str, int]) -> list[str]:
+    """The classes that are such things, if the word says anything at all."""
+    telling = _lexicon().says[wanted] >= _TELLING
+    return [name for name, meaning in known.items() if telling and wanted in _upwards(meaning)]
+
+
+def _above(wanted: int, known: Mapping[str, int]) -> dict[str, int]:
+    return {name: meaning for name, meaning in known.items() if meaning in _upwards(wanted)}
 
 
 def _nearest(wanted: int, known: Mapping[str, int]) -> Alike | None:
+    """Of which it is a kind, if any are."""
+    known = _above(wanted, known) or known
     likeness = {name: _likeness(wanted, meaning) for name, meaning in known.items()}
     best = max(likeness, key=lambda name: likeness[name], default="")
     return Alike((best,), "the nearest") if likeness.get(best, 0.0) >= _ALIKE else None
@@ -84,7 +124,7 @@ def _likeness(one: int, other: int) -> float:
 
 def _meanings(word: str) -> list[int]:
     meanings = _lexicon().meanings
-    forms = sorted(singulars(word), key=lambda form: form != word)
+    forms = [_USAGE.get(f, f) for f in sorted(singulars(word), key=lambda form: form != word)]
     return next((meanings[form] for form in forms if form in meanings), [])
 
 

@@ -19,7 +19,8 @@ from storage.words import (
 )
 
 _UNINFLECTED = frozenset(("did", "do", "does", "to", "not", "can", "could", "will", "would"))
-_JOINING = frozenset(("and", "or", "nor"))
+NO_VERB = LEAVE | HAND | OPERATORS | COLOURS | PEOPLE | PARTICLES
+JOINING = frozenset(("and", "or", "nor"))
 _WHOM = frozenset(WH_COLUMNS) | PRONOUNS | {"it", "something", "anything", "each"}
 _GAP = 5  # words between a verb and its particle: "tipped the big red box over"
 
@@ -31,11 +32,13 @@ def read_open_verbs(reading: Reading, start: int) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for i in sorted(reading.free):
-        joined = not _JOINING.isdisjoint(reading.words[max(0, i - 1) : i + 2])
+        joined = not JOINING.isdisjoint(reading.words[max(0, i - 1) : i + 2])
         if i not in unexplained(reading) or ((reading.verbs or found) and not joined):
             continue
-        lemma = verb_lemma(reading.words[i], inflected=_inflected(reading, i))
-        if lemma is None or not _is_verb(reading, i, start, joined=reading.before(i) in _JOINING):
+        lemma = verb_lemma(reading.words[i], inflected=inflected(reading, i))
+        if lemma is None or not stands_as_verb(
+            reading, i, start, joined=reading.before(i) in JOINING
+        ):
             continue
         belonging = _belonging(reading, i)
         places = [i] if belonging is None else [i, belonging]
@@ -45,18 +48,15 @@ def read_open_verbs(reading: Reading, start: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _inflected(reading: Reading, i: int) -> bool:
+def inflected(reading: Reading, i: int) -> bool:
     """ "did they saw it" is of "saw", "they saw it" of "see"."""
     return not _UNINFLECTED & set(reading.words[max(0, i - 3) : i])
 
 
-def _is_verb(reading: Reading, i: int, start: int, *, joined: bool) -> bool:
+def stands_as_verb(reading: Reading, i: int, start: int, *, joined: bool) -> bool:
     """Is it told who does it, or that it is done, just before? Most nouns are verbs, too."""
     word, before = reading.words[i], reading.before(i)
-    if (
-        word in LEAVE | HAND | OPERATORS | COLOURS | PEOPLE | PARTICLES
-        or base_forms(word) & ANY_VERB
-    ):
+    if word in NO_VERB or base_forms(word) & ANY_VERB:
         return False
     if i == start or joined:
         return True

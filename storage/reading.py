@@ -10,12 +10,10 @@ from storage.words import (
     COLOURS,
     DETERMINERS,
     FILLERS,
-    OBJECT_SYNONYMS,
     PARTICLES,
     PEOPLE,
     PREPOSITIONS,
     SEXES,
-    VERB_SYNONYMS,
     base_forms,
     singulars,
     tokens_of,
@@ -98,29 +96,14 @@ class Reading:
 
 
 def read_verbs(reading: Reading, verbs: Collection[str]) -> None:
-    """Whole names first, the longest first; then synonyms; then "sat" for "sit on"."""
-    phrases: dict[str, tuple[str, ...]] = {verb: (verb,) for verb in verbs}
-    for phrase, names in VERB_SYNONYMS.items():
-        if " " in phrase and set(names) & set(verbs):
-            phrases.setdefault(phrase, tuple(name for name in names if name in verbs))
+    """Whole names, the longest first."""
     said = set[str]().union(*(base_forms(reading.words[i]) for i in reading.free))
-    spoken = [phrase for phrase in phrases if phrase.split()[0] in said]
-    for phrase in sorted(spoken, key=lambda name: (-len(name.split()), name)):
+    spoken = [verb for verb in verbs if verb.split()[0] in said]
+    for verb in sorted(spoken, key=lambda name: (-len(name.split()), name)):
         for i in sorted(reading.free):
-            places = _said_at(reading, i, phrase.split())
+            places = _said_at(reading, i, verb.split())
             if places:
-                reading.take(places, phrases[phrase], reading.verbs)
-    for i in sorted(reading.free):
-        forms = base_forms(reading.words[i])
-        if is_noun(reading, i) or _phrasal(reading, i):
-            continue
-        synonyms = [v for form in forms for v in VERB_SYNONYMS.get(form, ()) if v in verbs]
-        if synonyms and not ("have" in forms and reading.verbs):  # "have they picked it up"
-            reading.take([i], synonyms, reading.verbs)
-            continue
-        heads = sorted(verb for verb in verbs if verb.split()[0] in forms and " " in verb)
-        if heads and not reading.verbs:
-            reading.take([i], heads, reading.verbs)
+                reading.take(places, [verb], reading.verbs)
 
 
 def _said_at(reading: Reading, i: int, phrase: list[str]) -> list[int]:
@@ -150,16 +133,8 @@ def is_noun(reading: Reading, i: int) -> bool:
     )
 
 
-def _phrasal(reading: Reading, i: int) -> bool:
-    """Is this "take off" or "put on": another verb than its first word?"""
-    after, next_ = (*reading.words[i + 1 : i + 3], "", "")[:2]
-    if (after, next_) == ("out", "of"):
-        return False
-    return after in PARTICLES or (after == "on" and "put" in base_forms(reading.words[i]))
-
-
 def read_objects(reading: Reading, objects: Collection[str]) -> None:
-    """Whole names, then the last word of a name ("ball" for "sports ball"), then synonyms."""
+    """Whole names, then the last word of a name ("ball" for "sports ball")."""
     forms = {i: singulars(reading.words[i]) for i in sorted(reading.free)}
     saying: dict[str, list[int]] = {}  # last words of names -> where they may be said
     for i, said in forms.items():
@@ -176,10 +151,9 @@ def read_objects(reading: Reading, objects: Collection[str]) -> None:
                     continue  # the one who does it
                 reading.take(places, [name], reading.objects)
     for i in sorted(reading.free):
-        synonyms = [o for form in forms[i] for o in OBJECT_SYNONYMS.get(form, ()) if o in objects]
         heads = sorted(name for name in spoken if name.lower().split()[-1] in forms[i])
-        if reading.words[i] not in PEOPLE and (synonyms or heads):
-            reading.take([i], synonyms or heads, reading.objects)
+        if reading.words[i] not in PEOPLE and heads:
+            reading.take([i], heads, reading.objects)
     for name, i in list(reading.objects.items()):
         if " " not in name and i + 1 in reading.objects.values():  # the colour in "orange cup"
             del reading.objects[name]
@@ -211,18 +185,19 @@ def read_kinds(
     reading: Reading, objects: Collection[str], seen: Collection[str], *, named: bool
 ) -> None:
     """Things of the dictionary for which there is no class, but classes that are such things or
-    like it; with `named` only where "the" or a colour says that a thing is meant."""
+    like it; with `named` only where "the" or a colour says that a thing is meant, or where a
+    question begins."""
     for i in unexplained(reading):
         beside_one = i + 1 in reading.objects.values()  # "tool" in "tool box"
         word = reading.words[i]
         if beside_one or word in PEOPLE or not is_thing(word):
             continue
-        if named and not is_noun(reading, i):
+        if named and i > 0 and not is_noun(reading, i):
             continue
         alike = classes_like(word, seen) or classes_like(word, objects)
         if alike is not None:
-            reading.objects |= dict.fromkeys(alike.classes, i)
-            reading.explain([i], f"{' or '.join(alike.classes)} ({alike.why})")
+            reading.objects |= dict.fromkeys(alike.names, i)
+            reading.explain([i], str(alike))
 
 
 def read_nobody(reading: Reading, start: int, end: int) -> bool:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from storage.nouns import classes_like
 from storage.question import AskError, Relation
 from storage.reading import Names, Reading, is_noun, read_nobody
 from storage.times import read_duration
+from storage.verbs import verbs_like
 from storage.words import (
     AUXILIARIES,
-    OBJECT_SYNONYMS,
     PEOPLE,
-    VERB_SYNONYMS,
     base_forms,
     singulars,
     verb_lemma,
@@ -118,13 +118,16 @@ def _both_at(reading: Reading, i: int, start: int, names: Names) -> _Connector |
 
 def _acts(reading: Reading, places: set[int], names: Names) -> set[int]:
     """Those of the words that are verbs where they stand; "and phone" is a thing."""
-    heads = {phrase.split()[0] for phrase in (*names.verbs, *VERB_SYNONYMS)}
-    things = {word for name in names.objects for word in name.split()[-1:]} | set(OBJECT_SYNONYMS)
+    heads = {phrase.split()[0] for phrase in names.verbs}
+    things = {word for name in names.objects for word in name.split()[-1:]}
     found = set()
     for i in places:
         word, forms = reading.words[i], base_forms(reading.words[i])
-        opens = names.open and len(forms) > 1 and verb_lemma(word) is not None
-        if (opens or heads & forms) and not singulars(word) & things and not is_noun(reading, i):
+        lemma = verb_lemma(word)
+        opens = names.open and len(forms) > 1 and lemma is not None
+        told = opens or heads & forms or (lemma and verbs_like(lemma, names.verbs))
+        thing = singulars(word) & things or classes_like(word, names.objects)
+        if told and not thing and not is_noun(reading, i):
             found.add(i)
     return found
 

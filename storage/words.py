@@ -1,4 +1,4 @@
-"""English as far as questions need it: base forms, plurals, and what a word can mean here."""
+"""English as far as questions need it: base forms, plurals, and words with a part to play."""
 
 import re
 from dataclasses import dataclass
@@ -25,63 +25,6 @@ _COCO = (
     "teddy bear, hair drier, toothbrush"
 )
 BASE_OBJECTS = tuple(name.strip() for name in _COCO.split(","))
-_VERB_THESAURUS = {
-    "pick up": "collect grab lift take steal raise fetch retrieve gather lift-up take-up",
-    "put down": "drop lay place set-down lay-down deposit drop-off",
-    "hold": "have clutch grip grasp hold-on",
-    "carry": "have lug haul bring transport walk-with walk-around-with carry-around",
-    "throw": "toss hurl fling chuck throw-away",
-    "pull": "drag tug tow",
-    "push": "shove",
-    "kick": "boot",
-    "open": "unfold unwrap open-up",
-    "lie on": "lay",
-    "sit on": "seat",
-    "stand on": "climb-on",
-    "drink with": "drink sip",
-    "drink": "drink",
-    "talk on": "phone speak-on call-on",
-    "look at": "watch",
-    "watch": "watch",
-    "lift": "lift",
-    "ride": "cycle ride-on",
-}
-_OBJECT_THESAURUS = {
-    "backpack": "bag rucksack knapsack",
-    "handbag": "bag purse",
-    "suitcase": "bag case luggage",
-    "bag": "bag",
-    "bicycle": "bike cycle",
-    "laptop": "computer notebook",
-    "refrigerator": "fridge",
-    "cell phone": "mobile smartphone telephone",
-    "phone": "mobile smartphone telephone",
-    "motorcycle": "motorbike",
-    "cup": "mug",
-    "airplane": "plane",
-    "potted plant": "plant",
-    "couch": "sofa",
-    "dining table": "table",
-    "table": "table",
-    "tv": "television",
-    "box": "carton crate parcel package",
-    "umbrella": "parasol",
-    "skateboard": "board",
-}
-
-
-def _synonyms(thesaurus: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """A word, or several, to the names it may stand for."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name, words in thesaurus.items():
-        for word in words.split():
-            phrase = word.replace("-", " ")
-            found[phrase] = (*found.get(phrase, ()), name)
-    return found
-
-
-VERB_SYNONYMS = _synonyms(_VERB_THESAURUS)
-OBJECT_SYNONYMS = _synonyms(_OBJECT_THESAURUS)
 
 
 def _set(words: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from storage.ask import Answer, OpenVerbs, answer, understand, understand_stored
 from storage.nouns import classes_like, is_thing
 from storage.repository import add_interactions
-from storage.wordnet import main
+from storage.wordnet import write_nouns
 from tests.test_interactions import NOON, make_interaction
 from tests.test_open_verbs import Spoken
 
@@ -38,7 +38,7 @@ def test_a_thing_is_all_classes_that_are_such_or_the_one_it_is_most_like(
 ) -> None:
     found = classes_like(word, classes)
     assert found is not None
-    assert found.classes == wanted
+    assert found.names == wanted
 
 
 @pytest.mark.parametrize("word", ["hammer", "guitar", "ladder", "door", "artifact"])
@@ -135,7 +135,7 @@ def test_the_lexicon_is_made_of_wordnet_s_files(tmp_path: Path) -> None:
         "tool n 2 2 @ ~ 2 0 00000004 00000002\n"
     )
     out = tmp_path / "nouns.tsv.gz"
-    main(tmp_path, out)
+    write_nouns(tmp_path, out)
     assert gzip.decompress(out.read_bytes()).decode().splitlines() == [
         "thing:0\t\t3",
         "tool:0\t0\t2",
