@@ -103,9 +103,9 @@ class Looks:
         if key not in self._known:
             self._known[key] = self._compare(said, classes)
             compared = self._known[key].compared
-            many = f"those that look most like it of {compared:,}, which need not be"
+            guess = f"a guess by looks, the likest of {compared:,}"
             none = "nothing is stored of what they look like"
-            self.notes[f"{look!r}: {many if compared else none}"] = None
+            self.notes[f"{look!r}: {guess if compared else none}"] = None
         return self._known[key]
 
     def _compare(self, said: str, classes: Collection[str]) -> Alike:

@@ -103,7 +103,7 @@ def test_who_looks_most_like_it_comes_first_and_the_answer_says_how_that_was_tol
 ) -> None:
     told = ask(stored, "who in a striped shirt held a cup")
     assert people(told) == ["gate:0:11", "gate:0:10"]  # a sixth of twelve
-    assert "'in a striped shirt': those that look most like it of 12" in told.summary
+    assert "'in a striped shirt': a guess by looks, the likest of 12" in told.summary
     assert not told.not_understood
     assert people(ask(stored, "who held a striped cup")) == ["gate:0:11"]
 

@@ -42,7 +42,9 @@ def correct(url: str, question: str, meant: Correction) -> Correction:
             upper_colour=colour(above, "Wears above", meant.upper_colour),
             lower_colour=colour(below, "Wears below", meant.lower_colour),
             thing_colour=colour(thing, "Colour of the thing", meant.thing_colour),
-            looks=_several(looks, "Looks", (), meant.looks, f"looks {question}"),
+            looks=_several(looks, "Looks", (), meant.looks, f"looks {question}")
+            if meant.looks
+            else (),
         )
 
 
