@@ -17,6 +17,7 @@ from scipy.stats import mannwhitneyu
 from sqlalchemy.orm import Session, sessionmaker
 
 from configs.settings import load
+from dashboard.corrections import Correction
 from models.bundle import Bundle, CMMPSection, load_bundle
 from models.cmmp.weights import load_cmmp
 from models.cmmp_scorer import CMMPScorer
@@ -403,3 +404,18 @@ def test_of_another_week_nobody_is_compared_where_there_are_enough(
     assert found() == ["gate:0:11"]  # the fourth of fourteen is not in the sixth
     monkeypatch.setattr("storage.looks._ENOUGH", 10)
     assert found() == ["gate:0:11", "gate:0:10"]
+
+
+def test_a_look_that_was_read_can_be_taken_back() -> None:
+    asked = understand(
+        "who in a striped shirt held a wooden cup",
+        verbs=["hold"],
+        objects=["cup"],
+        cameras=[],
+        hears=lambda _: True,
+    )
+    meant = Correction.of(asked)
+    assert meant.looks == ("in a striped shirt", "wooden")
+    assert meant.applied(asked).clause == asked.clause
+    clause = replace(meant, looks=("wooden",)).applied(asked).clause
+    assert (clause.person_look, clause.thing_look) == (None, "wooden")
