@@ -7,7 +7,8 @@ from datetime import timedelta
 from storage.attributes import read_who
 from storage.look_words import read_person_look
 from storage.question import Bound, Clause, Relation, Step
-from storage.reading import Names, Reading
+from storage.reading import Names, Reading, is_noun
+from storage.words import PEOPLE
 
 CUSTODY = ("carry", "hold", "pick up")  # who does this has it
 HOLDING = ("carry", "hold", "drink with", "read", "talk on")  # as long as it lasts
@@ -15,9 +16,12 @@ _ANYONE = Clause()
 _HANDOVER = timedelta(seconds=5)  # from the one's hands to the other's
 _APART = timedelta(hours=1)  # between putting it down and whatever else the person did
 LEAVE = frozenset(("left", "leave", "leaves", "leaving"))
-HAND = frozenset(("hand", "handed", "hands", "give", "gave", "given", "pass", "passed"))
+_PASS = frozenset(("pass", "passed", "passes", "passing"))
+HAND = _PASS | {"hand", "handed", "handing", "hands", "gave", "give", "given", "gives", "giving"}
 _PASSIVE = frozenset(("am", "are", "be", "been", "being", "got", "is", "was", "were"))
 _PARTICIPLES = frozenset(("given", "handed", "passed"))
+_ANYTHING = frozenset(("it", "something", "what", "which"))
+_ON = frozenset(("on", "over", "to"))  # behind what is passed
 _LINKS = frozenset(("by", "from", "to"))  # before who hands it over or gets it
 
 
@@ -66,9 +70,21 @@ def read_custody(
             behind = reading.find("behind", i, 5)
             reading.explain([i] if behind is None else [i, behind], "put down, not taken again")
             return replace(clause, verbs=("put down",)), [not_taken_again(Bound.ANY)]
-        if words[i] in HAND:
+        if words[i] in HAND and not is_noun(reading, i) and _has_thing(reading, start, i, end):
             return _read_handing(reading, (start, i, end), clause, names)
     return clause, []
+
+
+def _has_thing(reading: Reading, start: int, hand: int, end: int) -> bool:
+    """Is it told what is passed, to or by whom? "Passed the bench" and "passed by" are walking."""
+    if reading.words[hand] not in _PASS:
+        return True
+    words, things = reading.words, reading.objects.values()
+    told = any(start <= i < end for i in things) or not _ANYTHING.isdisjoint(words[start:end])
+    behind = words[hand + 1 : end]
+    person = bool(behind) and behind[0] in PEOPLE  # "passed person 3 the box"
+    passive = not _PASSIVE.isdisjoint(words[start:hand])
+    return told and (passive or person or not _ON.isdisjoint(behind))
 
 
 def _read_handing(
@@ -106,7 +122,7 @@ def _voice(reading: Reading, start: int, hand: int) -> tuple[bool, bool]:
     """Is it passive, and is it told of the thing: "what was handed to person 3"?"""
     words = reading.words
     be = next((i for i in range(hand - 1, start - 1, -1) if words[i] in _PASSIVE), None)
-    if be is None:
+    if be is None or words[hand].endswith("ing"):  # "is handing"
         return False, False
     things = set(reading.objects.values())
     asked = be - 1 in things or (be > 0 and words[be - 1] in ("what", "which"))

@@ -96,11 +96,10 @@ def note_attempt(
         changes["next_at"] = next_at
     row = DeliveryRow
     mine = update(row).where(row.id == delivery.id).values(changes).returning(row.seq)
-    if not session.execute(mine).all():
+    seq = session.scalar(mine)
+    if seq is None:
         return  # its question was removed meanwhile
-    session.add(
-        AttemptRow(delivery=delivery.seq, at=at, outcome=outcome, seconds=seconds, next_at=next_at)
-    )
+    session.add(AttemptRow(delivery=seq, at=at, outcome=outcome, seconds=seconds, next_at=next_at))
     session.flush()
 
 

@@ -50,6 +50,7 @@ class Watched:
     alerts: int = 0
     held: int = 0
     more: bool = False  # there is more to do
+    overtaken: bool = False  # somebody else asked the same meanwhile: nothing was done
 
 
 @dataclass(frozen=True)

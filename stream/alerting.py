@@ -34,6 +34,7 @@ from stream.backoff import next_try
 
 logger = logging.getLogger(__name__)
 
+_OVERTAKEN = 10  # times, until a run that ends asks no more
 _LOOK_SECONDS = 1.0  # how old a new question, or a new interaction, becomes before it is noticed
 _SENDERS = 3  # a channel that does not answer holds one of them for ten seconds
 _JOIN_SECONDS = 15.0
@@ -106,16 +107,20 @@ class Alerting:
                     return Watched()
                 step = settle(session, findings, now=now)
         except OvertakenError:
-            return Watched(len(findings.looks), more=True)
+            return Watched(len(findings.looks), more=True, overtaken=True)
         self.counts.made += step.alerts
         self.counts.held += step.held
         return step
 
     def finish(self) -> None:
-        """At the end of a run: ask of its last events, and try once to tell what is found."""
+        """At the end of a run: ask of its last events, and try once to tell what is found.
+
+        Who is always overtaken leaves the rest to those who overtake.
+        """
         try:
-            while self.look().more:
-                pass
+            overtaken = 0
+            while (step := self.look()).more and overtaken < _OVERTAKEN:
+                overtaken += step.overtaken
             while self.send_due():
                 pass
         except StorageError as error:

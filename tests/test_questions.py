@@ -120,6 +120,10 @@ def test_parts_hang_together(
     [
         ("who handed a cup to someone in red", "then", Clause(), Clause(person_colour="red")),
         ("did anyone hand person 3 a cup", "then", Clause(), Clause(person=3)),
+        ("who is handing a cup to person 3", "then", Clause(), Clause(person=3)),
+        ("who gives person 3 cups", "then", Clause(), Clause(person=3)),
+        ("who passes the cup to person 3", "then", Clause(), Clause(person=3)),
+        ("who was passed a cup by person 3", "after", Clause(), Clause(person=3)),
         ("who was handed a cup", "after", Clause(), Clause()),
         ("who got handed a cup", "after", Clause(), Clause()),
         ("which cup was handed over by person 3", "then", Clause(person=3), Clause()),
@@ -196,6 +200,17 @@ def test_negation_order_and_counts() -> None:
     phones = ask("how many different phones were put down").clause
     assert phones.verbs == ("put down",)
     assert ask("how often was a cup held").form is Form.TIMES
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["who passed by", "who passed the box", "who passed person 3", "who was passed by person 4"],
+)
+def test_who_passes_by_hands_nothing_over(question: str) -> None:
+    asked = ask(question)
+    assert not asked.steps
+    assert asked.not_understood == ("passed",)
+    assert not asked.answerable
 
 
 def test_what_nobody_did_is_yes_or_no_turned_round() -> None:
