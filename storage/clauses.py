@@ -7,7 +7,7 @@ from storage.light_verbs import read_light_verbs
 from storage.like_verbs import read_like_verbs
 from storage.locations import leave_places
 from storage.look_words import read_person_look, read_thing_look
-from storage.open_reading import read_open_verbs
+from storage.open_reading import is_asked_for, read_open_verbs, standing_verbs
 from storage.question import Clause
 from storage.reading import Names, Reading, read_kinds, read_objects, read_verbs
 
@@ -25,7 +25,8 @@ def read_clause(reading: Reading, start: int, end: int, names: Names) -> Clause:
     read_like_verbs(part, start, names.verbs)
     thing_look = read_thing_look(part, names)
     phrases = read_open_verbs(part, start) if names.open else ()
-    read_kinds(part, names.objects, names.seen, named=False)
+    acts = [i for i, _ in standing_verbs(part, start) if not is_asked_for(part, i)]
+    read_kinds(part, names.objects, names.seen, named=False, acts=acts)
     _read_and(part)
     leave_places(part, does=bool(part.verbs or phrases))
     reading.free -= set(range(start, end)) - part.free

@@ -9,11 +9,14 @@ from storage.verbs import is_verb, verbs_like
 from storage.words import (
     ADPOSITIONS,
     ANY_VERB,
+    COLOURS,
+    DETERMINERS,
     FILLERS,
     PARTICLES,
     PEOPLE,
     PREPOSITIONS,
     base_forms,
+    is_participle,
     verb_lemma,
 )
 
@@ -29,7 +32,9 @@ def read_like_verbs(
     read yet.
     """
     helping = {i for i in reading.free if "have" in base_forms(reading.words[i])}
-    for i in sorted(reading.free, key=lambda i: (i in helping, i)):  # "has anybody been sitting"
+    for i in sorted(reading.free, key=lambda i: (i in helping, i)):  # "has anybody the box"
+        if i in helping and _helps(reading, i, start):
+            continue
         joined = not JOINING.isdisjoint(reading.words[max(0, i - 1) : i + 2])
         if i not in reading.free or is_noun(reading, i) or (reading.verbs and not joined):
             continue
@@ -40,6 +45,17 @@ def read_like_verbs(
         elif not heads and _may_be_verb(reading, i, start, early=early):
             _read_at(reading, i, verbs)
     _read_particles(reading)
+
+
+def _helps(reading: Reading, i: int, start: int) -> bool:
+    """Is this "has" of "has been", before another verb's participle? In front of who does it a
+    thing may be named between: "has the box been moved"."""
+    for word in reading.words[i + 1 :]:
+        if is_participle(word):
+            return True
+        if i > start and (word in DETERMINERS | COLOURS or is_thing(word)):
+            return False
+    return False
 
 
 def _read_particles(reading: Reading) -> None:
@@ -75,6 +91,7 @@ def _ways(reading: Reading, i: int, lemma: str) -> list[list[int]]:
         if j in reading.free and (words[j] in PARTICLES or (j == i + 1 and words[j] in ADPOSITIONS))
     ]
     own = _phrasal(reading, i) or is_verb(f"{lemma} {' '.join(words[i + 1 : i + 2])}")
+    own = own or (words[-1] in ADPOSITIONS and is_verb(f"{lemma} {words[-1]}"))
     return [[i, j] for j in belonging[:1]] + ([] if own else [[i]])
 
 

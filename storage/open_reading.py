@@ -1,5 +1,7 @@
 """Verbs that are in no vocabulary, among the words of a question: "who is juggling a ball"."""
 
+from collections.abc import Iterator
+
 from storage.custody import HAND, LEAVE
 from storage.reading import WH_COLUMNS, Reading, unexplained
 from storage.words import (
@@ -31,21 +33,28 @@ def read_open_verbs(reading: Reading, start: int) -> tuple[str, ...]:
     `reading` is a part of the question that begins at `start`; what has been explained is no verb.
     """
     found: dict[str, None] = {}
-    for i in sorted(reading.free):
-        joined = not JOINING.isdisjoint(reading.words[max(0, i - 1) : i + 2])
-        if i not in unexplained(reading) or ((reading.verbs or found) and not joined):
-            continue
-        lemma = verb_lemma(reading.words[i], inflected=inflected(reading, i))
-        if lemma is None or not stands_as_verb(
-            reading, i, start, joined=reading.before(i) in JOINING
-        ):
-            continue
+    for i, lemma in standing_verbs(reading, start):
         belonging = _belonging(reading, i)
         places = [i] if belonging is None else [i, belonging]
         phrase = " ".join([lemma, *(reading.words[place] for place in places[1:])])
         reading.explain(places, f"{phrase}, asked of stored vectors")
         found[phrase] = None
     return tuple(found)
+
+
+def standing_verbs(reading: Reading, start: int) -> Iterator[tuple[int, str]]:
+    """Places and lemmas of unexplained verbs of the dictionary that stand where a verb stands: one,
+    or several that are joined."""
+    several = bool(reading.verbs)
+    for i in sorted(reading.free):
+        joined = not JOINING.isdisjoint(reading.words[max(0, i - 1) : i + 2])
+        if i not in unexplained(reading) or (several and not joined):
+            continue
+        lemma = verb_lemma(reading.words[i], inflected=inflected(reading, i))
+        joined = reading.before(i) in JOINING
+        if lemma is not None and stands_as_verb(reading, i, start, joined=joined):
+            several = True
+            yield i, lemma
 
 
 def inflected(reading: Reading, i: int) -> bool:
@@ -64,6 +73,12 @@ def stands_as_verb(reading: Reading, i: int, start: int, *, joined: bool) -> boo
         return False
     told = before in AUXILIARIES | PEOPLE | _UNINFLECTED | FILLERS | set(WH_COLUMNS) | {"else"}
     return told or i - 1 not in reading.free  # "person 3 juggled", "was the ball juggled"
+
+
+def is_asked_for(reading: Reading, i: int) -> bool:
+    """Is it the thing of "which mugs were moved"?"""
+    after = reading.words[i + 1 : i + 2]
+    return reading.before(i) in ("which", "what") and not AUXILIARIES.isdisjoint(after)
 
 
 def _belonging(reading: Reading, i: int) -> int | None:

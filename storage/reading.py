@@ -182,15 +182,20 @@ def _parts(words: list[str]) -> list[str]:
 
 
 def read_kinds(
-    reading: Reading, objects: Collection[str], seen: Collection[str], *, named: bool
+    reading: Reading,
+    objects: Collection[str],
+    seen: Collection[str],
+    *,
+    named: bool,
+    acts: Collection[int] = (),
 ) -> None:
     """Things of the dictionary for which there is no class, but classes that are such things or
     like it; with `named` only where "the" or a colour says that a thing is meant, or where a
-    question begins."""
+    question begins. `acts`: places of verbs, which are no things."""
     for i in unexplained(reading):
         beside_one = i + 1 in reading.objects.values()  # "tool" in "tool box"
         word = reading.words[i]
-        if beside_one or word in PEOPLE or not is_thing(word):
+        if beside_one or i in acts or word in PEOPLE or not is_thing(word):
             continue
         if named and i > 0 and not is_noun(reading, i):
             continue

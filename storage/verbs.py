@@ -23,27 +23,27 @@ _FILE = Path(__file__).with_name("verbs.tsv.gz")
 _SEEN = frozenset(("29", "34", "35", "38", "39", "40"))
 _ABSTRACT = 0.5  # weight of other meanings: who asks a camera rarely means them
 _UNCOUNTED = 0.5  # uses of a meaning that was found in no text
-_DEFINED, _KIND, _WIDER = 0.9, 0.6, 0.9  # how surely a meaning is that of the verb
+_DEFINED, _KIND, _WIDER = 0.9, 0.5, 0.9  # how surely a meaning is that of the verb
 _FARTHEST = 3  # steps up to the verb of which it is a kind
 _TELLING = 0.48  # what a verb says at least that others are kinds of: to move is everything
 _WIDE = 0.4  # the same of "put" for "put down"
-_RARE = 0.15  # of a verb of the vocabulary: a meaning this much rarer than its main one is none
-_PART = 0.25  # of the uses of a word
+_RARE = 0.3  # of a verb of the vocabulary: a meaning this much rarer than its main one is none
+_PART = 0.5  # of the uses of a word: below it, the word is another verb
 _NEAR = 0.8  # of the best: as good
 
-# Words that texts use of other matters ("took a step", "prices dropped", "events unfold"), and what
-# those mean by them who ask what was done to a thing. What was dropped is told as put down.
+# Words that texts use of other matters ("took a step", "prices dropped", "brought up children") or
+# the dictionary defines by a wider verb (to gulp is to swallow), and what those mean by them who ask
+# what was done to a thing: these verbs or none. What was dropped is told as put down.
 USAGE = {
-    "climb on": ("stand on",),
-    "collect": ("pick up",),
-    "drop": ("put down",),
-    "drop off": ("put down",),
-    "grab": ("pick up",),
-    "have": ("hold", "carry"),
-    "seat": ("sit on",),
-    "steal": ("pick up",),
-    "take": ("pick up",),
-    "unfold": ("open",),
+    **{"boot": ("kick",), "bring": ("carry",), "climb on": ("stand on",), "collect": ("pick up",)},
+    **{"drop": ("put down",), "drop off": ("put down",), "grab": ("pick up",)},
+    **{"gulp": ("drink with",), "haul": ("carry", "pull"), "have": ("hold", "carry")},
+    **{"lift": ("pick up",), "plug": (), "put": ("put down",), "raise": ("pick up",)},
+    **{"seat": ("sit on",), "set": ("put down",), "set down": ("put down",), "slice": ("cut",)},
+    **{"slurp": ("drink with",), "snatch": ("pick up",), "speak": ("talk on",)},
+    **{"speak on": ("talk on",), "steal": ("pick up",), "strike": ("hit",)},
+    **{"take": ("pick up",), "toss": ("throw",), "transport": ("carry",)},
+    **{"uncork": ("open",), "unfold": ("open",), "view": ("look at",)},
 }
 # The dictionary has no verbs with prepositions, but words that mean the same.
 _OTHERWISE = {"look at": "watch", "pick up": "get hold of", "talk on": "phone"}
@@ -85,8 +85,9 @@ def verbs_like(said: str, verbs: Collection[str]) -> Alike | None:
 
 @lru_cache(maxsize=10_000)
 def _verbs_like(said: str, verbs: frozenset[str]) -> Alike | None:
-    if usual := tuple(name for name in USAGE.get(said, ()) if name in verbs):
-        return Alike(usual, "")
+    if said in USAGE:
+        usual = tuple(name for name in USAGE[said] if name in verbs)
+        return Alike(usual, "") if usual else None
     parts = {name: _part(said, name) for name in sorted(verbs) if name != said}
     best = max((part for part, _ in parts.values()), default=0.0)
     if best < _PART:
@@ -128,14 +129,19 @@ def _shared(pair: _Pair) -> tuple[float, bool]:
 
 
 def _strength(meaning: int, other: int, pair: _Pair) -> float:
-    """How surely who does the one does the other, the verb's."""
+    """How surely who does the one does the other, the verb's. "Pat or squeeze" is no squeezing:
+    what a definition tells beside the word itself is something else."""
     if meaning == other:
         return 1.0
     one, wanted = _meaning(meaning), _meaning(other)
     steps = _upwards(meaning).get(other)
     names = frozenset((pair.bound,)) if pair.bound else pair.names | wanted.phrases
     if wanted.says >= _TELLING:
-        if names & one.begins and (steps is not None or one.file == wanted.file):
+        if (
+            pair.word not in one.begins
+            and names & one.begins
+            and (steps is not None or one.file == wanted.file)
+        ):
             return _DEFINED
         if steps is not None and any(f"~{name}" in one.begins for name in names):
             return _DEFINED
@@ -163,11 +169,11 @@ def _parts(word: str) -> list[tuple[int, float]]:
 
 @lru_cache(maxsize=10_000)
 def _meanings_of_verb(verb: str) -> list[tuple[int, float]]:
-    """Those that can be seen, if any, and how much each counts: the main one, the first, 1."""
-    uses = sorted(_lexicon().uses.get(verb, []), key=lambda use: -use[1])
-    seen = [use for use in uses if _meaning(use[0]).file in _SEEN] or uses
-    most = max((count for _, count in seen), default=1.0)
-    return [(meaning, n / most) for meaning, n in seen if n / most >= _RARE]
+    """Those that can be seen, if any, and how much each counts: the word's main one 1."""
+    uses = sorted(_parts(verb), key=lambda use: -use[1])
+    most = uses[0][1] if uses else 1.0
+    kept = [(meaning, part / most) for meaning, part in uses if part / most >= _RARE]
+    return [use for use in kept if _meaning(use[0]).file in _SEEN] or kept
 
 
 @lru_cache(maxsize=10_000)

@@ -128,6 +128,17 @@ def verb_lemma(word: str, *, inflected: bool = True) -> str | None:
     return min(lemmas, key=lambda lemma: (lemma == word) is inflected, default=None)
 
 
+@lru_cache(maxsize=10_000)
+def is_participle(word: str) -> bool:
+    """ "Been", "moved", "put": could "has" stand before it?"""
+    if not _readable(word):
+        return False
+    from lemminflect import getAllLemmas, getInflection
+
+    lemmas = getAllLemmas(word, upos="VERB").get("VERB", ()) or getAllLemmas(word).get("AUX", ())
+    return any(word in getInflection(one, tag=tag) for one in lemmas for tag in ("VBN", "VBD"))
+
+
 def is_adjective(word: str) -> bool:
     return _readable(word) and "ADJ" in _known_lemmas(word)
 

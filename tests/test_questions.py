@@ -390,6 +390,20 @@ def test_an_act_told_by_a_noun_is_its_verb(question: str, plainly: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "question",
+    [
+        "has anyone seen my box",
+        "who has been near the box",
+        "who had gone",
+        "what has been moved",
+        "has the box been moved",
+    ],
+)
+def test_has_before_a_participle_is_not_holding(question: str) -> None:
+    assert ask(question).clause.verbs == ()
+
+
+@pytest.mark.parametrize(
     ("question", "verbs"),
     [
         ("who took a phone from a person", {"pick up"}),
