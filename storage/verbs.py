@@ -32,8 +32,8 @@ _PART = 0.5  # of the uses of a word: below it, the word is another verb
 _NEAR = 0.8  # of the best: as good
 
 # Words that texts use of other matters ("took a step", "prices dropped", "brought up children") or
-# the dictionary defines by a wider verb (to gulp is to swallow), and what those mean by them who ask
-# what was done to a thing: these verbs or none. What was dropped is told as put down.
+# the dictionary defines by a wider verb (to gulp is to swallow), and what those mean by them who
+# ask what was done to a thing: these verbs or none. What was dropped is told as put down.
 USAGE = {
     **{"boot": ("kick",), "bring": ("carry",), "climb on": ("stand on",), "collect": ("pick up",)},
     **{"drop": ("put down",), "drop off": ("put down",), "grab": ("pick up",)},
