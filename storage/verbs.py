@@ -136,12 +136,9 @@ def _strength(meaning: int, other: int, pair: _Pair) -> float:
     one, wanted = _meaning(meaning), _meaning(other)
     steps = _upwards(meaning).get(other)
     names = frozenset((pair.bound,)) if pair.bound else pair.names | wanted.phrases
+    akin = steps is not None or (one.file == wanted.file and one.file in _SEEN)
     if wanted.says >= _TELLING:
-        if (
-            pair.word not in one.begins
-            and names & one.begins
-            and (steps is not None or one.file == wanted.file)
-        ):
+        if akin and names & one.begins and pair.word not in one.begins:
             return _DEFINED
         if steps is not None and any(f"~{name}" in one.begins for name in names):
             return _DEFINED

@@ -85,7 +85,7 @@ HICO = """
     """
     arrive at/tap/hack/bore/chatter/crack/pop/row/shoulder/cruise/coach/draw in/arrest/plug/plug in
     ram/clench/whisk/lock in/nuzzle/pinch/intercept
-    get to/drain/exhaust/consume/deposit/pat/chew/straighten/hurry/steer/send/trail
+    get to/drain/exhaust/consume/deposit/pat/chew/straighten/hurry/steer/send/trail/prevent
     """.replace("\n", "/").split("/"),
 )
 def test_what_means_another_thing_half_of_the_time_is_none(verb: str) -> None:
