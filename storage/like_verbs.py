@@ -20,6 +20,7 @@ from storage.words import (
     verb_lemma,
 )
 
+_THINGS = frozenset(("anything", "it", "something", "that", "them"))
 _GAP = 5  # words between a verb and its particle: "lifted the big red box up"
 
 
@@ -50,10 +51,10 @@ def read_like_verbs(
 def _helps(reading: Reading, i: int, start: int) -> bool:
     """Is this "has" of "has been", before another verb's participle? In front of who does it a
     thing may be named between: "has the box been moved"."""
-    for word in reading.words[i + 1 :]:
+    for word in reading.words[i + 1 : max(reading.free) + 1]:
         if is_participle(word):
             return True
-        if i > start and (word in DETERMINERS | COLOURS or is_thing(word)):
+        if i > start and (word in DETERMINERS | COLOURS | _THINGS or is_thing(word)):
             return False
     return False
 

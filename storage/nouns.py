@@ -27,6 +27,13 @@ _USAGE = {
     **{"mobile": "cellphone", "mug": "cup", "package": "box", "parasol": "umbrella"},
     **{"parcel": "box", "smartphone": "cellphone"},
 }
+# Classes of COCO whose name means something else first (a rodent, a factory, a room), and what they
+# are.
+_CLASSES = {
+    **{"banana": "edible fruit", "broccoli": "cruciferous vegetable", "cake": "baked goods"},
+    **{"carrot": "root vegetable", "mouse": "electronic device", "potted plant": "organism"},
+    **{"toilet": "plumbing fixture"},
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,9 @@ def _meanings(word: str) -> list[int]:
 
 def _meanings_of_class(name: str) -> list[int]:
     """A ball, if nobody knows a sports ball."""
-    return _meanings(name.lower()) or _meanings(name.lower().split()[-1])
+    meanings = _meanings(name.lower()) or _meanings(name.lower().split()[-1])
+    kinds = set(_meanings(_CLASSES.get(name.lower(), "")))
+    return [m for m in meanings if kinds & _upwards(m)] if kinds else meanings
 
 
 @lru_cache(maxsize=10_000)

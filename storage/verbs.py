@@ -31,15 +31,16 @@ _RARE = 0.3  # of a verb of the vocabulary: a meaning this much rarer than its m
 _PART = 0.5  # of the uses of a word: below it, the word is another verb
 _NEAR = 0.8  # of the best: as good
 
-# Words that texts use of other matters ("took a step", "prices dropped", "brought up children"),
-# and what those mean by them who ask what was done to a thing: these verbs or none. What was
-# dropped is told as put down.
+# Words that texts use of other matters ("took a step", "prices dropped", "brought up children") or
+# the dictionary defines by a wider verb (to gulp is to swallow), and what those mean by them who
+# ask what was done to a thing: these verbs or none. What was dropped is told as put down.
 USAGE = {
     **{"boot": ("kick",), "bring": ("carry",), "climb on": ("stand on",), "collect": ("pick up",)},
     **{"drop": ("put down",), "drop off": ("put down",), "grab": ("pick up",)},
-    **{"haul": ("carry", "pull"), "have": ("hold", "carry"), "lift": ("pick up",), "plug": ()},
-    **{"put": ("put down",), "seat": ("sit on",), "set": ("put down",), "set down": ("put down",)},
-    **{"slice": ("cut",), "slurp": ("drink with",), "speak": ("talk on",)},
+    **{"gulp": ("drink with",), "haul": ("carry", "pull"), "have": ("hold", "carry")},
+    **{"lift": ("pick up",), "plug": (), "put": ("put down",), "raise": ("pick up",)},
+    **{"seat": ("sit on",), "set": ("put down",), "set down": ("put down",), "slice": ("cut",)},
+    **{"slurp": ("drink with",), "snatch": ("pick up",), "speak": ("talk on",)},
     **{"speak on": ("talk on",), "steal": ("pick up",), "strike": ("hit",)},
     **{"take": ("pick up",), "toss": ("throw",), "transport": ("carry",)},
     **{"uncork": ("open",), "unfold": ("open",), "view": ("look at",)},
@@ -135,8 +136,9 @@ def _strength(meaning: int, other: int, pair: _Pair) -> float:
     one, wanted = _meaning(meaning), _meaning(other)
     steps = _upwards(meaning).get(other)
     names = frozenset((pair.bound,)) if pair.bound else pair.names | wanted.phrases
+    akin = steps is not None or (one.file == wanted.file and one.file in _SEEN)
     if wanted.says >= _TELLING:
-        if names & one.begins and (steps is not None or one.file == wanted.file):
+        if akin and names & one.begins and pair.word not in one.begins:
             return _DEFINED
         if steps is not None and any(f"~{name}" in one.begins for name in names):
             return _DEFINED
@@ -165,10 +167,10 @@ def _parts(word: str) -> list[tuple[int, float]]:
 @lru_cache(maxsize=10_000)
 def _meanings_of_verb(verb: str) -> list[tuple[int, float]]:
     """Those that can be seen, if any, and how much each counts: the word's main one 1."""
-    uses = sorted(_lexicon().uses.get(verb, []), key=lambda use: -use[1])
-    seen = [use for use in uses if _meaning(use[0]).file in _SEEN] or uses
-    most = max((count for _, count in seen), default=1.0)
-    return [(meaning, n / most) for meaning, n in seen if n / most >= _RARE]
+    uses = sorted(_parts(verb), key=lambda use: -use[1])
+    most = uses[0][1] if uses else 1.0
+    kept = [(meaning, part / most) for meaning, part in uses if part / most >= _RARE]
+    return [use for use in kept if _meaning(use[0]).file in _SEEN] or kept
 
 
 @lru_cache(maxsize=10_000)

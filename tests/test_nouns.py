@@ -11,6 +11,7 @@ from storage.ask import Answer, OpenVerbs, answer, understand, understand_stored
 from storage.nouns import classes_like, is_thing
 from storage.repository import add_interactions
 from storage.wordnet import write_nouns
+from storage.words import BASE_OBJECTS
 from tests.test_interactions import NOON, make_interaction
 from tests.test_open_verbs import Spoken
 
@@ -31,6 +32,8 @@ WORLD = ("ball", "bottle", "box", "backpack", "suitcase", "chair", "bench", "bic
         ("puppy", ("cat", "dog"), ("dog",)),
         ("briefcase", WORLD, ("suitcase",)),
         ("football", ("sports ball", "cup"), ("sports ball",)),
+        ("fruit", BASE_OBJECTS, ("apple", "banana", "orange")),
+        ("vegetables", BASE_OBJECTS, ("broccoli", "carrot")),
     ],
 )
 def test_a_thing_is_all_classes_that_are_such_or_the_one_it_is_most_like(
@@ -39,6 +42,11 @@ def test_a_thing_is_all_classes_that_are_such_or_the_one_it_is_most_like(
     found = classes_like(word, classes)
     assert found is not None
     assert found.names == wanted
+
+
+@pytest.mark.parametrize("word", ["room", "bathroom", "factory", "rodent", "wall"])
+def test_a_class_is_what_detectors_were_taught_and_not_what_a_word_means_first(word: str) -> None:
+    assert classes_like(word, BASE_OBJECTS) is None  # not toilet, potted plant, mouse
 
 
 @pytest.mark.parametrize("word", ["hammer", "guitar", "ladder", "door", "artifact"])

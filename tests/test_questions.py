@@ -405,6 +405,31 @@ def test_an_act_told_by_a_noun_is_its_verb(question: str, plainly: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "question",
+    [
+        "has anyone seen my box",
+        "who has been near the box",
+        "who had gone",
+        "what has been moved",
+        "has the box been moved",
+    ],
+)
+def test_has_before_a_participle_is_not_holding(question: str) -> None:
+    assert ask(question).clause.verbs == ()
+
+
+def test_what_follows_the_thing_is_no_participle_of_has() -> None:
+    for question in (
+        "who had it before person 5 kicked it",
+        "who had something before it was kicked",
+        "person 3 had the box that was seen",
+    ):
+        assert {"hold", "carry"} <= set(ask(question).clause.verbs)
+    (step,) = ask("who kicked a box and then had the cup").steps
+    assert set(step.clause.verbs) == {"hold", "carry"}
+
+
+@pytest.mark.parametrize(
     ("question", "verbs"),
     [
         ("who took a phone from a person", {"pick up"}),
