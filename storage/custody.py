@@ -107,14 +107,7 @@ def _read_handing(
     giver = _person(reading, clause, set(range(start, end)) - getting, names)
     getter = _person(reading, clause, getting, names)
     told, other = (getter, giver) if received else (giver, getter)
-    thing = clause.thing
-    had = replace(
-        told,
-        verbs=CUSTODY,
-        objects=thing.objects,
-        thing_colour=thing.thing_colour,
-        thing_look=thing.thing_look,
-    )
+    had = replace(told.with_thing(clause), verbs=CUSTODY)
     return had, [handed_over(other, received=received)]
 
 

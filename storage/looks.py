@@ -6,9 +6,9 @@ from word to word, so tracks are compared with each other: those pass that look 
 five of six that were there. None of them need be striped, and the answer says so.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 from sqlalchemy import ColumnElement, select
@@ -18,6 +18,7 @@ from storage.filters import Filters
 from storage.names import object_classes_seen
 from storage.question import Clause
 from storage.speech import OpenVerbs
+from storage.steps import EARLIEST, LATEST
 from storage.tables import TrackRow, Vector
 from storage.vector_rows import Floats, bundles_with_vectors
 
@@ -25,7 +26,6 @@ PASSING = 1 / 6  # of all tracks of a class, those that look most like it
 _ENOUGH = 100  # tracks to compare with; in a time with fewer the newest of other times, too
 _MOST = 5000  # tracks of a class and bundle that are looked at, the newest
 _AROUND = timedelta(days=1)  # what happened before or after is of tracks so near
-_EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _PERSON = "person"
 
 
@@ -56,15 +56,8 @@ class Looks:
 
     def hears(self, words: str) -> bool:
         """Can any bundle be told what the words look like, of which a look is stored?"""
-        if self._how is None:
-            return False
-        speaks = self._how.speaks
-        return any(
-            speaks.silence(bundle) is None
-            and speaks.deaf(bundle, words) is None
-            and self._has_looks(bundle)
-            for bundle in bundles_with_vectors(self._session)
-        )
+        told = self._told(words)
+        return any(why is None and self._has_looks(bundle) for bundle, why in told)
 
     def filters(self, clause: Clause) -> Filters:
         """The tracks that are meant, where a clause says what they look like."""
@@ -132,17 +125,18 @@ class Looks:
 
     def _bundles(self, said: str) -> list[str]:
         """Those that can be asked; of the others a note is made."""
+        told = list(self._told(said.format("thing")))
+        self.notes |= dict.fromkeys(why for _, why in told if why is not None)
+        return [bundle for bundle, why in told if why is None]
+
+    def _told(self, words: str) -> Iterator[tuple[str, str | None]]:
+        """Bundles that are stored, and why each cannot be told the words; None: it can."""
         if self._how is None:
-            return []
-        speaks, able = self._how.speaks, list[str]()
+            return
+        speaks = self._how.speaks
         for bundle in bundles_with_vectors(self._session):
             mute = speaks.silence(bundle)
-            why = speaks.deaf(bundle, said.format("thing")) if mute is None else mute
-            if why is None:
-                able.append(bundle)
-            else:
-                self.notes[why] = None
-        return able
+            yield bundle, speaks.deaf(bundle, words) if mute is None else mute
 
     def _direction(self, bundle: str, said: str, name: str) -> Floats:
         """(D,) from any such thing to what is said of it."""
@@ -177,9 +171,9 @@ def _within(window: Filters) -> list[ColumnElement[bool]]:
     if (camera := window.get("camera")) is not None:
         found.append(row.camera == camera)
     if (since := window.get("since")) is not None:
-        found.append(row.last_seen >= since - min(_AROUND, since - _EARLIEST))
+        found.append(row.last_seen >= max(since, EARLIEST) - _AROUND)
     if (until := window.get("until")) is not None:
-        found.append(row.first_seen <= until + min(_AROUND, _LATEST - until))
+        found.append(row.first_seen <= min(until, LATEST) + _AROUND)
     return found
 
 

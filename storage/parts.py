@@ -32,13 +32,7 @@ def read_parts(
             if clause.does:
                 steps += left_without(part)
             else:
-                clause = replace(
-                    clause,
-                    verbs=("put down",),
-                    objects=part.objects,
-                    thing_colour=part.thing_colour,
-                    thing_look=part.thing_look,
-                )
+                clause = replace(clause.with_thing(part), verbs=("put down",))
                 steps.append(not_taken_again(Bound.SAME))
         elif segment.lacking and not part.does and not _is_thing(reading, segment, part):
             reading.doubt(segment.start - 1)
@@ -50,12 +44,7 @@ def read_parts(
             contrasts = (*clause.contrasts, *part.verbs, *part.phrases)
             clause = replace(clause, contrasts=contrasts)
         elif not steps and segment.both and _shares(reading, segment, clause):
-            clause = replace(
-                clause,
-                objects=part.objects,
-                thing_colour=part.thing_colour,
-                thing_look=part.thing_look,
-            )
+            clause = clause.with_thing(part)
             step = _step(reading, segment, part, clause)
             steps.append(replace(step, thing=Bound.SAME))
         else:

@@ -1,7 +1,7 @@
 """`Question`: what is asked for, in filters, relations and columns; knows no database."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -115,6 +115,16 @@ class Clause:
         """What is said of the thing alone."""
         return Clause(
             objects=self.objects, thing_colour=self.thing_colour, thing_look=self.thing_look
+        )
+
+    def with_thing(self, other: "Clause") -> "Clause":
+        """With what is said of the other's thing, in place of its own."""
+        thing = other.thing
+        return replace(
+            self,
+            objects=thing.objects,
+            thing_colour=thing.thing_colour,
+            thing_look=thing.thing_look,
         )
 
     @property

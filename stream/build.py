@@ -34,7 +34,7 @@ from stream.careful import Careful, Quarantine
 from stream.errors import StreamError
 from stream.flow import Stage, flow
 from stream.frames import EventFrame, Round, ScoredFrame, TrackedFrame, changes_of
-from stream.look import Look, LookAt
+from stream.look import Look
 from stream.metrics import Numbers, serve_metrics
 from stream.packets import Rings
 from stream.reload import Reloader, reloading
@@ -209,10 +209,7 @@ def _looking(
     if looker is None:
         return scoring
     timing = numbers.timings["look"] = Timing()
-    see: LookAt = Careful(
-        "look", lambda items: looker.look(*zip(*items, strict=True)), quarantine, timing
-    )
-    look = Look(see, bundle.vocabulary.objects).look
+    look = Look.through(looker, bundle.vocabulary.objects, quarantine, timing).look
 
     def score(rounds: Iterable[Round[TrackedFrame]]) -> Iterator[Round[ScoredFrame]]:
         return look(scoring(rounds))

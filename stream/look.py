@@ -2,13 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from models.pairs import PERSON
-from stream.careful import Careful
+from stream.careful import Careful, Quarantine
 from stream.frames import Image, Round, ScoredFrame
+from stream.stats import Timing
+
+if TYPE_CHECKING:
+    from models.looks import Looker
 
 Box = npt.NDArray[np.float32]
 LookAt = Careful[tuple[Image, Box], npt.NDArray[np.float16]]
@@ -36,6 +41,20 @@ class Look:
     A look takes a pass of the image tower: a track gets four in its first half minute, and who
     stays gets ever fewer.
     """
+
+    @classmethod
+    def through(
+        cls,
+        looker: "Looker",
+        objects: Iterable[str],
+        quarantine: Quarantine,
+        timing: Timing | None = None,
+    ) -> "Look":
+        """A frame whose crop the tower fails on goes to the quarantine, and on without a look."""
+        see: LookAt = Careful(
+            "look", lambda items: looker.look(*zip(*items, strict=True)), quarantine, timing
+        )
+        return cls(see, objects)
 
     def __init__(self, look_at: LookAt, objects: Iterable[str]) -> None:
         self._look_at = look_at

@@ -34,7 +34,7 @@ from stream.deliver import Deliver
 from stream.events import EventMaker, Lifecycle
 from stream.footage import Slot, Take, TakePictures, film, watch
 from stream.frames import Image
-from stream.look import Look, LookAt
+from stream.look import Look
 from stream.score import Score, ScorePairs
 from stream.smooth import Smoother, Smoothing
 from stream.stats import Timing
@@ -131,11 +131,9 @@ class _Tools:
         tracked = numbers.track(watch(take, self._detected(take)))
         tracked = UnionSamples(self._clip, outbox.append, SAMPLE_SECONDS).sample(tracked)
         scored = Score(careful, self._vocabulary).score(tracked)
-        if (looker := self._looker) is not None:
-            see: LookAt = Careful(
-                "look", lambda items: looker.look(*zip(*items, strict=True)), quarantine
-            )
-            scored = Look(see, self._vocabulary.objects).look(scored)
+        if self._looker is not None:
+            look = Look.through(self._looker, self._vocabulary.objects, quarantine)
+            scored = look.look(scored)
         smoothed = Smoother(smoothing).smooth(scored)
         for _ in Deliver(outbox.append, folder).deliver(events.events(smoothed)):
             pass
